@@ -1,0 +1,1 @@
+//! Ksana calls HTTP endpoints at the right moment.
