@@ -1,1 +1,3 @@
 //! Ksana calls HTTP endpoints at the right moment.
+
+pub mod job;
