@@ -1,3 +1,5 @@
 //! Ksana calls HTTP endpoints at the right moment.
 
+pub mod engine;
 pub mod job;
+pub mod limits;

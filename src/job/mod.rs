@@ -1,5 +1,26 @@
 //! The values: what a job is. Parsed once, then always valid.
 
+mod check;
+mod draft;
 mod duration;
+mod field;
+mod http;
+mod id;
+mod input;
+mod json;
+mod progress;
+mod schedule;
+mod spec;
+mod time;
 
+pub use draft::{File, JobDraft, Request};
 pub use duration::GoDuration;
+pub use field::{Field, FieldValue};
+pub use http::{HttpCall, check_header, check_method, check_url};
+pub use id::JobId;
+pub use input::{Patch, stored_job, stored_progress};
+pub use json::{Shown, Stored};
+pub use progress::{Phase, Progress, Run, State, Status};
+pub use schedule::{Grid, Schedule};
+pub use spec::{Defaults, Invalid, Job, Spec};
+pub use time::parse_time;

@@ -1,0 +1,77 @@
+//! What a client may ask of the engine, and what it may answer.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::Record;
+use crate::job::{Invalid, Job, JobId, Patch, Spec};
+
+/// A change that a client asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// `POST /jobs`.
+    Create {
+        /// The new job.
+        spec: Arc<Spec>,
+        /// `false` creates it paused.
+        enabled: bool,
+    },
+    /// `PATCH /jobs/{id}`.
+    Patch {
+        /// Which job.
+        id: JobId,
+        /// What is to change.
+        patch: Box<Patch>,
+    },
+    /// `DELETE /jobs/{id}`.
+    Delete(JobId),
+    /// `POST /jobs/{id}/run-now`.
+    RunNow {
+        /// Which job.
+        id: JobId,
+        /// The id that the run will bear, a UUID v7; handed in, because it holds the time.
+        run_id: Uuid,
+    },
+    /// `POST /jobs/{id}/pause`.
+    Pause(JobId),
+    /// `POST /jobs/{id}/resume`.
+    Resume(JobId),
+}
+
+impl Command {
+    /// The job that it is about.
+    pub fn id(&self) -> &JobId {
+        match self {
+            Self::Create { spec, .. } => &spec.id,
+            Self::Patch { id, .. } | Self::RunNow { id, .. } => id,
+            Self::Delete(id) | Self::Pause(id) | Self::Resume(id) => id,
+        }
+    }
+}
+
+/// A command that can be done: what to write down, and what to answer once that is on disk.
+#[derive(Debug)]
+pub struct Planned {
+    /// `None` where the command changes nothing.
+    pub record: Option<Record>,
+    /// The job as it will be; as it was, where it is deleted.
+    pub job: Job,
+}
+
+/// Why a command is not done. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such job.
+    NotFound,
+    /// The id of a new job is taken.
+    Taken,
+    /// A run of the job is going.
+    Running,
+    /// A value makes no sense, or not now.
+    Invalid(Invalid),
+    /// The disk takes no change at present; why.
+    Disk(String),
+    /// The service is about to end.
+    ShuttingDown,
+}

@@ -1,0 +1,98 @@
+//! Attempts on their way.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use crate::job::{Job, Progress, Run, Spec, Status};
+
+/// Names one attempt of this process, so that its end is never taken for another's: a deleted
+/// job may come back under its id, and its planned runs under theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub(super) u64);
+
+/// One attempt that is to be made now.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// Comes back with the outcome.
+    pub token: Token,
+    /// The definition as it is now; a PATCH during the run reaches the next attempt.
+    pub spec: Arc<Spec>,
+    /// The run's id, the same for all its attempts.
+    pub run_id: Uuid,
+    /// 1, 2, …
+    pub attempt: u32,
+    /// The instant of the schedule that the run is for.
+    pub scheduled_at: Timestamp,
+    /// How much later than its due time the run got its first attempt.
+    pub lateness: SignedDuration,
+}
+
+/// What a turn decided that is worth telling people: the log's material.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The job.
+    pub spec: Arc<Spec>,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened to a job without its client's doing.
+#[derive(Clone, Debug)]
+pub enum EventKind {
+    /// An attempt failed and another will follow.
+    Retry {
+        /// The run as it was.
+        run: Run,
+        /// Why.
+        error: Box<str>,
+        /// When the next attempt is due.
+        until: Timestamp,
+    },
+    /// A run has ended.
+    Ended {
+        /// The run as it was.
+        run: Run,
+        /// What came of it.
+        status: Status,
+        /// Why, where it is no success.
+        error: Box<str>,
+    },
+    /// A fire was due while a run was going.
+    Skipped {
+        /// The instant of the schedule.
+        scheduled_at: Timestamp,
+    },
+    /// The instant of a `once` passed while it could not run.
+    Missed {
+        /// The instant.
+        scheduled_at: Timestamp,
+    },
+}
+
+impl Event {
+    pub(super) fn new(job: &Job, kind: EventKind) -> Self {
+        Self { spec: Arc::clone(&job.spec), kind }
+    }
+}
+
+/// What the engine decided in one turn.
+#[derive(Debug, Default)]
+pub struct Turn {
+    /// Attempts to be made, once the records are written.
+    pub starts: Vec<Start>,
+    /// What is to be told.
+    pub events: Vec<Event>,
+}
+
+impl Progress {
+    /// The end of the run that is going, as its outcome says.
+    pub(super) fn end_run(&mut self, status: Status, error: &str) -> Option<Run> {
+        let run = self.state.run.take()?;
+        self.last_run_at = Some(run.began_at);
+        self.last_status = status;
+        self.last_error = error.into();
+        Some(*run)
+    }
+}

@@ -1,0 +1,204 @@
+//! All rules of scheduling: a state machine without a clock, without I/O, without logging. Time
+//! comes in as an argument, so a seed replays a year in milliseconds.
+//!
+//! A turn of its owner goes like this:
+//!
+//! 1. [`Engine::ended`] for every attempt that came back, [`Engine::fire_due`] and
+//!    [`Engine::dispatch`]: what happens without anybody's leave. It is done at once, and
+//!    [`Engine::take_records`] says how things are now.
+//! 2. [`Engine::plan`] for every command, at most one for a job: a record of what it would
+//!    change, or a refusal. Nothing has changed yet.
+//! 3. The owner writes all records down. Where that works, it gives those of the commands to
+//!    [`Engine::apply`]; where it does not, the commands are refused and have changed nothing.
+//!
+//! After a crash the same records go through the same [`Engine::apply`].
+
+mod calendar;
+mod command;
+mod fire;
+mod flight;
+mod heap;
+mod outcome;
+mod page;
+mod plan;
+mod record;
+mod recover;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+
+pub use command::{Command, Planned, Refusal};
+pub use flight::{Event, EventKind, Start, Token, Turn};
+pub use outcome::{Outcome, Verdict};
+pub use page::{Filter, Kind, Page};
+pub use record::Record;
+
+use crate::job::{Job, JobId, Phase, Progress};
+use heap::DueHeap;
+use table::{Slot, Table};
+
+/// All jobs and what is going on with them.
+#[derive(Debug)]
+pub struct Engine {
+    table: Table,
+    /// The next due time of each job: its next fire or its next retry, whichever is earlier.
+    due: DueHeap,
+    /// Runs that wait for a worker, first come, first served.
+    queue: BTreeMap<u64, Slot>,
+    queue_end: u64,
+    /// Attempts on their way, those of deleted jobs included: each holds a worker until it ends.
+    flights: HashMap<Token, Slot>,
+    token_end: u64,
+    workers: usize,
+    /// Jobs whose progress is not in a record yet, in the order in which they changed.
+    dirty: Vec<Slot>,
+}
+
+impl Engine {
+    /// An engine without jobs that keeps at most `workers` attempts on their way.
+    pub fn new(workers: usize) -> Self {
+        Self {
+            table: Table::default(),
+            due: DueHeap::default(),
+            queue: BTreeMap::new(),
+            queue_end: 0,
+            flights: HashMap::new(),
+            token_end: 0,
+            workers,
+            dirty: Vec::new(),
+        }
+    }
+
+    /// How many jobs there are.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there is no job.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A job as it is now.
+    pub fn job(&self, id: &JobId) -> Option<&Job> {
+        self.table.get(id).map(|entry| &entry.job)
+    }
+
+    /// How many attempts are on their way.
+    pub fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// How many runs wait for a worker.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// When there is something to do next without anybody asking: `now` where there is already,
+    /// `None` where there is nothing.
+    pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
+        if !self.dirty.is_empty() || self.can_dispatch() {
+            return Some(now);
+        }
+        self.due.first().map(|(due, _)| due.max(now))
+    }
+
+    /// What has changed since the last call by itself, one record a job, in the order of the changes.
+    pub fn take_records(&mut self) -> Vec<Record> {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        let records = dirty
+            .drain(..)
+            .map(|slot| {
+                let entry = self.table.at_mut(slot);
+                entry.dirty = false;
+                let Job { spec, progress } = &entry.job;
+                Record::Progress { id: spec.id.clone(), progress: Box::new(progress.clone()) }
+            })
+            .collect();
+        self.dirty = dirty;
+        records
+    }
+
+    /// Makes a record true. This is how a command takes effect and how a restart finds its way.
+    pub fn apply(&mut self, record: Record) {
+        match record {
+            Record::Put(job) => match self.table.slot(&job.spec.id) {
+                Some(slot) => {
+                    self.table.at_mut(slot).job = job;
+                    self.index(slot);
+                }
+                None => {
+                    let slot = self.table.insert(job);
+                    self.index(slot);
+                }
+            },
+            Record::Progress { id, progress } => {
+                if let Some(slot) = self.table.slot(&id) {
+                    self.table.at_mut(slot).job.progress = *progress;
+                    self.index(slot);
+                }
+            }
+            Record::Delete(id) => {
+                if let Some(slot) = self.table.slot(&id) {
+                    self.due.set(slot, None);
+                    self.dequeue(slot);
+                    debug_assert!(!self.table.at(slot).dirty, "records are taken before commands are applied");
+                    self.table.remove(&id);
+                }
+            }
+        }
+    }
+
+    /// Changes what has become of a job, and remembers to write it down.
+    fn change<T>(&mut self, slot: Slot, change: impl FnOnce(&mut Job) -> T) -> T {
+        let entry = self.table.at_mut(slot);
+        let result = change(&mut entry.job);
+        if !std::mem::replace(&mut entry.dirty, true) {
+            self.dirty.push(slot);
+        }
+        self.index(slot);
+        result
+    }
+
+    /// Puts a job where its progress says that it belongs: into the heap, into the queue.
+    fn index(&mut self, slot: Slot) {
+        let progress = &self.table.at(slot).job.progress;
+        let is_queued = progress.state.run.as_ref().is_some_and(|run| run.phase == Phase::Queued);
+        let due = next_due(progress);
+        self.due.set(slot, due);
+        if is_queued && self.table.at(slot).queued.is_none() {
+            self.queue.insert(self.queue_end, slot);
+            self.table.at_mut(slot).queued = Some(self.queue_end);
+            self.queue_end += 1;
+        } else if !is_queued {
+            self.dequeue(slot);
+        }
+    }
+
+    fn dequeue(&mut self, slot: Slot) {
+        if let Some(place) = self.table.at_mut(slot).queued.take() {
+            self.queue.remove(&place);
+        }
+    }
+
+    fn can_dispatch(&self) -> bool {
+        !self.queue.is_empty() && self.flights.len() < self.workers
+    }
+}
+
+/// The earlier of a job's next fire and its run's next attempt.
+fn next_due(progress: &Progress) -> Option<Timestamp> {
+    let fire = progress.next_run_at.filter(|_| !progress.state.held);
+    let retry = progress.state.run.as_ref().and_then(|run| match run.phase {
+        Phase::Waiting { until } => Some(until),
+        Phase::Queued | Phase::InFlight => None,
+    });
+    match (fire, retry) {
+        (Some(fire), Some(retry)) => Some(fire.min(retry)),
+        (fire, retry) => fire.or(retry),
+    }
+}

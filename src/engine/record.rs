@@ -1,0 +1,31 @@
+//! What happened, as it is written down.
+
+use crate::job::{Job, JobId, Progress};
+
+/// One change of one job. Records are absolute: each says how things are from now on and none
+/// asks how they were, so that applying one twice, or a list of them again from any earlier
+/// state, ends in the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// The job is new or its definition changed.
+    Put(Job),
+    /// What has become of a job changed. A job that is not there stays away.
+    Progress {
+        /// Which job.
+        id: JobId,
+        /// All of it; boxed, because a turn holds many records and most are of this kind.
+        progress: Box<Progress>,
+    },
+    /// The job is gone.
+    Delete(JobId),
+}
+
+impl Record {
+    /// The job that it is about.
+    pub fn id(&self) -> &JobId {
+        match self {
+            Self::Put(job) => &job.spec.id,
+            Self::Progress { id, .. } | Self::Delete(id) => id,
+        }
+    }
+}

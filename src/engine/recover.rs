@@ -1,0 +1,45 @@
+//! The first thing after a start: what passed while nobody looked.
+
+use jiff::Timestamp;
+
+use super::calendar::plan_after_restart;
+use super::fire::{end, retry_at, wait_for_retry};
+use super::table::Slot;
+use super::{Engine, Event, EventKind, Turn, Verdict};
+use crate::job::{GoDuration, Job, Phase};
+
+const INTERRUPTED: &str = "interrupted by a restart";
+
+impl Engine {
+    /// Brings all jobs from where the last process left them to `now`. To be called once, after
+    /// all records of the store were applied and before the first turn.
+    pub fn recover(&mut self, now: Timestamp, turn: &mut Turn) {
+        let slots: Vec<Slot> = self.table.slots().collect();
+        for slot in slots {
+            let mut job = self.table.at(slot).job.clone();
+            turn.events.extend(recovered(&mut job, now));
+            if job.progress != self.table.at(slot).job.progress {
+                self.change(slot, |present| present.progress = job.progress);
+            }
+            self.fire_held(slot, now);
+        }
+    }
+}
+
+fn recovered(job: &mut Job, now: Timestamp) -> impl Iterator<Item = Event> + use<> {
+    let missed = plan_after_restart(job, now);
+    let missed = missed.map(|scheduled_at| Event::new(job, EventKind::Missed { scheduled_at }));
+    let interrupted = match job.progress.state.run.as_deref() {
+        // The attempt was cut off; that counts as a broken answer.
+        Some(run) if run.phase == Phase::InFlight => {
+            if i64::from(run.attempts) > job.spec.max_retries {
+                end(job, Verdict::Final, INTERRUPTED)
+            } else {
+                let until = retry_at(&job.spec, GoDuration::ZERO, now);
+                wait_for_retry(job, until, now, INTERRUPTED)
+            }
+        }
+        _ => None,
+    };
+    missed.into_iter().chain(interrupted)
+}

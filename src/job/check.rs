@@ -1,0 +1,87 @@
+//! Whether a definition makes sense: every limit, by field.
+//!
+//! A request is refused for the first problem. A file's job is kept with all of them, each is
+//! warned of, and one that cannot be called fails each run with the reason.
+
+use std::collections::HashSet;
+
+use super::http::{check_header, check_method, check_url};
+use super::{GoDuration, HttpCall, Invalid, Schedule, Spec};
+use crate::limits::{
+    EVERY_HOURS_MAX, EVERY_MILLIS_MIN, JOB_BODY_BYTES_MAX, JOB_HEADERS_BYTES_MAX, JOB_HEADERS_MAX, JOB_NAME_CHARS_MAX,
+    MAX_RETRIES_MAX, RETRY_BACKOFF_HOURS_MAX, TIMEOUT_HOURS_MAX, TIMEOUT_MILLIS_MIN,
+};
+
+impl Spec {
+    /// What is wrong with it, in the order of its fields; empty for a good one.
+    pub fn problems(&self) -> Vec<Invalid> {
+        let mut problems = Vec::new();
+        let chars = self.name.chars().count();
+        if !(1..=JOB_NAME_CHARS_MAX).contains(&chars) {
+            let message = format!("is required; accepted are 1 to {JOB_NAME_CHARS_MAX} characters, not {chars}");
+            problems.push(Invalid::new("/name", message));
+        }
+        self.http.check(&mut problems);
+        self.schedule.check(&mut problems);
+        problems.extend(out_of_range(
+            "/timeout",
+            self.timeout,
+            GoDuration::from_millis(TIMEOUT_MILLIS_MIN),
+            GoDuration::from_hours(TIMEOUT_HOURS_MAX),
+        ));
+        if !(0..=MAX_RETRIES_MAX).contains(&self.max_retries) {
+            let message = format!("{} is out of range; accepted are 0 to {MAX_RETRIES_MAX}", self.max_retries);
+            problems.push(Invalid::new("/max_retries", message));
+        }
+        let backoff_max = GoDuration::from_hours(RETRY_BACKOFF_HOURS_MAX);
+        problems.extend(out_of_range("/retry_backoff", self.retry_backoff, GoDuration::ZERO, backoff_max));
+        problems
+    }
+}
+
+impl HttpCall {
+    fn check(&self, problems: &mut Vec<Invalid>) {
+        problems.extend(check_method(&self.method).err().map(|message| Invalid::new("/http/method", message)));
+        problems.extend(check_url(&self.url).err().map(|message| Invalid::new("/http/url", message)));
+        let mut names = HashSet::new();
+        for (name, value) in &self.headers {
+            let pointer = format!("/http/headers/{}", name.replace('~', "~0").replace('/', "~1"));
+            if let Err(message) = check_header(name, value) {
+                problems.push(Invalid::new(pointer, message));
+            } else if !names.insert(name.to_ascii_lowercase()) {
+                problems.push(Invalid::new(pointer, "stands twice; a header is given once, in any case of letters"));
+            }
+        }
+        let count = self.headers.len();
+        let bytes: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if count > JOB_HEADERS_MAX {
+            let message = format!("{count} are too many; accepted are {JOB_HEADERS_MAX}");
+            problems.push(Invalid::new("/http/headers", message));
+        }
+        if bytes > JOB_HEADERS_BYTES_MAX {
+            let message = format!("{bytes} bytes are too many; accepted are {JOB_HEADERS_BYTES_MAX} in all");
+            problems.push(Invalid::new("/http/headers", message));
+        }
+        if self.body.len() > JOB_BODY_BYTES_MAX {
+            let message = format!("{} bytes are too many; accepted are {JOB_BODY_BYTES_MAX}", self.body.len());
+            problems.push(Invalid::new("/http/body", message));
+        }
+    }
+}
+
+impl Schedule {
+    fn check(&self, problems: &mut Vec<Invalid>) {
+        let Self::Every { every, jitter, .. } = *self else { return };
+        let every_min = GoDuration::from_millis(EVERY_MILLIS_MIN);
+        problems.extend(out_of_range("/schedule/every", every, every_min, GoDuration::from_hours(EVERY_HOURS_MAX)));
+        if jitter < GoDuration::ZERO || jitter > every {
+            let message = format!("{jitter} is out of range; accepted are 0s to `every`, which is {every}");
+            problems.push(Invalid::new("/schedule/jitter", message));
+        }
+    }
+}
+
+fn out_of_range(field: &'static str, value: GoDuration, min: GoDuration, max: GoDuration) -> Option<Invalid> {
+    let message = || format!("{value} is out of range; accepted are {min} to {max}");
+    (value < min || value > max).then(|| Invalid::new(field, message()))
+}

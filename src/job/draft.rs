@@ -1,0 +1,172 @@
+//! The JSON of a job on the way in: its shape, before anyone asks whether the values make sense.
+//!
+//! A request and a file hold the same object. They differ in the read-only keys, which a request
+//! passes over and a file means, and in `state`, which only a file has: [`Source`] says which.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, IgnoredAny, MapAccess};
+use uuid::Uuid;
+
+use super::field::{Field, FieldValue, Headers, Unknown};
+use super::{GoDuration, JobId, Status};
+
+/// Where the text comes from, and so what its read-only keys are.
+pub trait Source {
+    /// `last_run_at` and `next_run_at`.
+    type Time: DeserializeOwned + Default;
+    /// `last_status`.
+    type Status: DeserializeOwned + Default;
+    /// `last_error`.
+    type Text: DeserializeOwned + Default;
+    /// `state`.
+    type State: DeserializeOwned + Default;
+}
+
+/// A request: read-only keys are passed over, whatever they hold.
+pub struct Request;
+
+impl Source for Request {
+    type Time = IgnoredAny;
+    type Status = IgnoredAny;
+    type Text = IgnoredAny;
+    type State = Unknown;
+}
+
+/// `jobs.json` and the journal: read-only keys mean what they say.
+pub struct File;
+
+impl Source for File {
+    type Time = Field<Timestamp>;
+    type Status = Field<Status>;
+    type Text = Field<Box<str>>;
+    type State = Field<StateDraft>;
+}
+
+/// A job as an object of optional fields.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields, bound = "")]
+pub struct JobDraft<S: Source> {
+    pub(super) id: Field<JobId>,
+    pub(super) name: Field<Box<str>>,
+    pub(super) enabled: Field<bool>,
+    #[serde(rename = "type")]
+    pub(super) kind: Field<Box<str>>,
+    pub(super) http: Field<HttpDraft>,
+    pub(super) schedule: Field<ScheduleDraft>,
+    pub(super) timeout: Field<GoDuration>,
+    pub(super) max_retries: Field<i64>,
+    pub(super) retry_backoff: Field<GoDuration>,
+    pub(super) last_run_at: S::Time,
+    pub(super) next_run_at: S::Time,
+    pub(super) last_status: S::Status,
+    pub(super) last_error: S::Text,
+    pub(super) state: S::State,
+}
+
+impl<S: Source> Default for JobDraft<S> {
+    fn default() -> Self {
+        Self {
+            id: Field::Absent,
+            name: Field::Absent,
+            enabled: Field::Absent,
+            kind: Field::Absent,
+            http: Field::Absent,
+            schedule: Field::Absent,
+            timeout: Field::Absent,
+            max_retries: Field::Absent,
+            retry_backoff: Field::Absent,
+            last_run_at: S::Time::default(),
+            next_run_at: S::Time::default(),
+            last_status: S::Status::default(),
+            last_error: S::Text::default(),
+            state: S::State::default(),
+        }
+    }
+}
+
+/// The progress of a job in the journal: the keys that change while a job lives.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProgressDraft {
+    pub(super) enabled: Field<bool>,
+    pub(super) last_run_at: Field<Timestamp>,
+    pub(super) next_run_at: Field<Timestamp>,
+    pub(super) last_status: Field<Status>,
+    pub(super) last_error: Field<Box<str>>,
+    pub(super) state: Field<StateDraft>,
+}
+
+/// The key `http`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpDraft {
+    pub(super) method: Field<Box<str>>,
+    pub(super) url: Field<Box<str>>,
+    pub(super) headers: Field<Headers>,
+    pub(super) body: Field<Box<str>>,
+}
+
+/// The key `schedule`, of every kind.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScheduleDraft {
+    pub(super) kind: Field<Box<str>>,
+    pub(super) run_at: Field<Timestamp>,
+    pub(super) every: Field<GoDuration>,
+    pub(super) start_at: Field<Timestamp>,
+    pub(super) jitter: Field<GoDuration>,
+}
+
+/// The key `state` of a file.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateDraft {
+    pub(super) anchor: Field<Timestamp>,
+    pub(super) planned: Field<Timestamp>,
+    pub(super) fired: Field<Timestamp>,
+    pub(super) held: Field<bool>,
+    pub(super) run: Field<RunDraft>,
+}
+
+/// The key `state.run`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunDraft {
+    pub(super) id: Field<Uuid>,
+    pub(super) scheduled_at: Field<Timestamp>,
+    pub(super) due_at: Field<Timestamp>,
+    pub(super) began_at: Field<Timestamp>,
+    pub(super) attempts: Field<i64>,
+    pub(super) phase: Field<Box<str>>,
+    pub(super) retry_at: Field<Timestamp>,
+}
+
+/// Makes an object of optional fields a value of a field.
+macro_rules! object_field {
+    ($($draft:ty: $accepted:literal),+ $(,)?) => {$(
+        impl FieldValue for $draft {
+            const ACCEPTED: &'static str = $accepted;
+
+            fn from_map<'de, A: MapAccess<'de>>(map: A) -> Option<Result<Self, A::Error>> {
+                Some(Self::deserialize(MapAccessDeserializer::new(map)))
+            }
+        }
+    )+};
+}
+
+object_field! {
+    HttpDraft: "an object with method, url, headers, body",
+    ScheduleDraft: "an object with kind and run_at, or kind, every, start_at, jitter",
+    StateDraft: "an object",
+    RunDraft: "an object",
+}
+
+impl<S: Source> FieldValue for JobDraft<S> {
+    const ACCEPTED: &'static str = "a job as an object";
+
+    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Option<Result<Self, A::Error>> {
+        Some(Self::deserialize(MapAccessDeserializer::new(map)))
+    }
+}

@@ -1,0 +1,274 @@
+//! From the JSON of a job to its values: a new job, a change, a job of a file.
+
+use std::sync::Arc;
+
+use serde::de::{Deserialize, Deserializer, Error};
+
+use super::draft::{File, HttpDraft, JobDraft, ProgressDraft, Request, RunDraft, ScheduleDraft, StateDraft};
+use super::field::Headers;
+use super::{Defaults, GoDuration, HttpCall, Invalid, Job, JobId, Phase, Progress, Run, Schedule, Spec, State};
+
+/// A change of a job: what is `None` stays as it is.
+#[derive(Debug, Default)]
+pub struct Patch {
+    id: Option<JobId>,
+    name: Option<Box<str>>,
+    /// Resume or pause.
+    pub enabled: Option<bool>,
+    method: Option<Box<str>>,
+    url: Option<Box<str>>,
+    headers: Option<Headers>,
+    body: Option<Box<str>>,
+    schedule: Option<Schedule>,
+    timeout: Option<GoDuration>,
+    max_retries: Option<i64>,
+    retry_backoff: Option<GoDuration>,
+}
+
+impl JobDraft<Request> {
+    /// A new job and whether it starts enabled. `fresh` is its id where the client gives none.
+    pub fn into_new(self, defaults: &Defaults, fresh: impl FnOnce() -> JobId) -> Result<(Spec, bool), Invalid> {
+        check_kind(self.kind.set().as_deref())?;
+        let http =
+            self.http.set().ok_or_else(|| Invalid::new("/http", "is required: an object with at least a url"))?;
+        let schedule = self.schedule.set().ok_or_else(|| Invalid::new("/schedule", REQUIRED_SCHEDULE))?;
+        let spec = Spec {
+            id: self.id.set().unwrap_or_else(fresh),
+            name: self.name.set().unwrap_or_default(),
+            http: http.into_call(),
+            schedule: schedule.into_schedule(Strictness::Request)?,
+            timeout: self.timeout.set().unwrap_or(defaults.timeout),
+            max_retries: self.max_retries.set().unwrap_or(defaults.max_retries),
+            retry_backoff: self.retry_backoff.set().unwrap_or(defaults.retry_backoff),
+        };
+        match spec.problems().into_iter().next() {
+            Some(problem) => Err(problem),
+            None => Ok((spec, self.enabled.set().unwrap_or(true))),
+        }
+    }
+
+    /// A change. Whether its values make sense is seen where it meets the job: [`Patch::apply`].
+    pub fn into_patch(self, defaults: &Defaults) -> Result<Patch, Invalid> {
+        check_kind(self.kind.set().as_deref())?;
+        let http = match self.http.patch() {
+            None => HttpDraft::default(),
+            Some(Some(http)) => http,
+            Some(None) => return Err(Invalid::new("/http", "cannot be emptied; it takes an object")),
+        };
+        let schedule = match self.schedule.patch() {
+            None => None,
+            Some(Some(schedule)) => Some(schedule.into_schedule(Strictness::Request)?),
+            Some(None) => return Err(Invalid::new("/schedule", REQUIRED_SCHEDULE)),
+        };
+        Ok(Patch {
+            id: self.id.set(),
+            name: self.name.patch().map(Option::unwrap_or_default),
+            enabled: self.enabled.patch().map(|enabled| enabled.unwrap_or(true)),
+            method: http.method.patch().map(method_or_default),
+            url: http.url.patch().map(Option::unwrap_or_default),
+            headers: http.headers.patch().map(Option::unwrap_or_default),
+            body: http.body.patch().map(Option::unwrap_or_default),
+            schedule,
+            timeout: self.timeout.patch().map(|timeout| timeout.unwrap_or(defaults.timeout)),
+            max_retries: self.max_retries.patch().map(|retries| retries.unwrap_or(defaults.max_retries)),
+            retry_backoff: self.retry_backoff.patch().map(|backoff| backoff.unwrap_or(defaults.retry_backoff)),
+        })
+    }
+}
+
+impl Patch {
+    /// The definition as it is with this change. Refused is what the change brings in; what a
+    /// file brought in, and the change leaves as it is, stays.
+    pub fn apply(&self, spec: &Spec) -> Result<Spec, Invalid> {
+        if self.id.as_ref().is_some_and(|id| *id != spec.id) {
+            return Err(Invalid::new("/id", "the id of a job cannot be changed"));
+        }
+        let changed = Spec {
+            id: spec.id.clone(),
+            name: self.name.as_ref().unwrap_or(&spec.name).clone(),
+            http: HttpCall {
+                method: self.method.as_ref().unwrap_or(&spec.http.method).clone(),
+                url: self.url.as_ref().unwrap_or(&spec.http.url).clone(),
+                headers: self.headers.as_ref().unwrap_or(&spec.http.headers).clone(),
+                body: self.body.as_ref().unwrap_or(&spec.http.body).clone(),
+            },
+            schedule: self.schedule.as_ref().unwrap_or(&spec.schedule).clone(),
+            timeout: self.timeout.unwrap_or(spec.timeout),
+            max_retries: self.max_retries.unwrap_or(spec.max_retries),
+            retry_backoff: self.retry_backoff.unwrap_or(spec.retry_backoff),
+        };
+        let had = spec.problems();
+        match changed.problems().into_iter().find(|problem| !had.contains(problem)) {
+            Some(problem) => Err(problem),
+            None => Ok(changed),
+        }
+    }
+}
+
+/// How much of a schedule must make sense.
+#[derive(Clone, Copy, PartialEq)]
+enum Strictness {
+    /// A client is told at once.
+    Request,
+    /// A file is taken as it is, as far as it says anything at all.
+    File,
+}
+
+const REQUIRED_SCHEDULE: &str =
+    "is required: {\"kind\":\"once\",\"run_at\":…} or {\"kind\":\"every\",\"every\":…,\"start_at\":…,\"jitter\":…}";
+
+fn check_kind(kind: Option<&str>) -> Result<(), Invalid> {
+    match kind {
+        None | Some("http") => Ok(()),
+        Some(other) => Err(Invalid::new("/type", format!("{other:?} is not a type; accepted is \"http\""))),
+    }
+}
+
+fn method_or_default(method: Option<Box<str>>) -> Box<str> {
+    method.map_or_else(|| "POST".into(), |method| method.to_ascii_uppercase().into())
+}
+
+impl HttpDraft {
+    fn into_call(self) -> HttpCall {
+        HttpCall {
+            method: method_or_default(self.method.set()),
+            url: self.url.set().unwrap_or_default(),
+            headers: self.headers.set().unwrap_or_default(),
+            body: self.body.set().unwrap_or_default(),
+        }
+    }
+}
+
+impl ScheduleDraft {
+    fn into_schedule(self, strictness: Strictness) -> Result<Schedule, Invalid> {
+        let strict = strictness == Strictness::Request;
+        let only = |kind: &str| format!("is not taken by a schedule of kind {kind}");
+        match self.kind.set().as_deref() {
+            Some("once") => {
+                for (field, is_set) in [
+                    ("/schedule/every", self.every.set().is_some()),
+                    ("/schedule/start_at", self.start_at.set().is_some()),
+                    ("/schedule/jitter", self.jitter.set().is_some()),
+                ] {
+                    if strict && is_set {
+                        return Err(Invalid::new(field, only("once")));
+                    }
+                }
+                let missing = || Invalid::new("/schedule/run_at", "is required for kind once: a time of RFC 3339");
+                Ok(Schedule::Once { run_at: self.run_at.set().ok_or_else(missing)? })
+            }
+            Some("every") => {
+                if strict && self.run_at.set().is_some() {
+                    return Err(Invalid::new("/schedule/run_at", only("every")));
+                }
+                let every = self.every.set();
+                if strict && every.is_none() {
+                    return Err(Invalid::new("/schedule/every", "is required for kind every: a duration such as 5m"));
+                }
+                Ok(Schedule::Every {
+                    every: every.unwrap_or_default(),
+                    start_at: self.start_at.set(),
+                    jitter: self.jitter.set().unwrap_or_default(),
+                })
+            }
+            Some(other) => {
+                let message = format!("{other:?} is not a kind of schedule; accepted are \"once\" and \"every\"");
+                Err(Invalid::new("/schedule/kind", message))
+            }
+            None => Err(Invalid::new("/schedule/kind", "is required: \"once\" or \"every\"")),
+        }
+    }
+}
+
+impl JobDraft<File> {
+    /// A job as a file holds it: every value that can be kept is kept, sensible or not.
+    fn into_stored(self, defaults: &Defaults) -> Result<Job, Invalid> {
+        check_kind(self.kind.set().as_deref())?;
+        let id = self.id.set().ok_or_else(|| Invalid::new("/id", "is required in a file"))?;
+        let schedule = self.schedule.set().ok_or_else(|| Invalid::new("/schedule", REQUIRED_SCHEDULE))?;
+        let spec = Spec {
+            id,
+            name: self.name.set().unwrap_or_default(),
+            http: self.http.set().unwrap_or_default().into_call(),
+            schedule: schedule.into_schedule(Strictness::File)?,
+            timeout: self.timeout.set().unwrap_or(defaults.timeout),
+            max_retries: self.max_retries.set().unwrap_or(defaults.max_retries),
+            retry_backoff: self.retry_backoff.set().unwrap_or(defaults.retry_backoff),
+        };
+        let progress = ProgressDraft {
+            enabled: self.enabled,
+            last_run_at: self.last_run_at,
+            next_run_at: self.next_run_at,
+            last_status: self.last_status,
+            last_error: self.last_error,
+            state: self.state,
+        };
+        Ok(Job { spec: Arc::new(spec), progress: progress.into_progress()? })
+    }
+}
+
+impl ProgressDraft {
+    fn into_progress(self) -> Result<Progress, Invalid> {
+        Ok(Progress {
+            enabled: self.enabled.set().unwrap_or(true),
+            last_run_at: self.last_run_at.set(),
+            next_run_at: self.next_run_at.set(),
+            last_status: self.last_status.set().unwrap_or_default(),
+            last_error: self.last_error.set().unwrap_or_default(),
+            state: self.state.set().unwrap_or_default().into_state()?,
+        })
+    }
+}
+
+impl StateDraft {
+    pub(super) fn into_state(self) -> Result<State, Invalid> {
+        Ok(State {
+            anchor: self.anchor.set(),
+            planned: self.planned.set(),
+            fired: self.fired.set(),
+            held: self.held.set().unwrap_or(false),
+            run: self.run.set().map(RunDraft::into_run).transpose()?.map(Box::new),
+        })
+    }
+}
+
+impl RunDraft {
+    fn into_run(self) -> Result<Run, Invalid> {
+        let missing = |field| move || Invalid::new(field, "is required for a run that is going");
+        let began_at = self.began_at.set().ok_or_else(missing("/state/run/began_at"))?;
+        let attempts = u32::try_from(self.attempts.set().unwrap_or(0))
+            .map_err(|_| Invalid::new("/state/run/attempts", "must not be below zero or past 4,294,967,295"))?;
+        let phase = match (self.phase.set().as_deref(), self.retry_at.set()) {
+            (Some("queued"), None) => Phase::Queued,
+            (Some("in_flight"), None) => Phase::InFlight,
+            (Some("waiting"), Some(until)) => Phase::Waiting { until },
+            _ => {
+                let message = "must be \"queued\", \"in_flight\", or \"waiting\" with a retry_at";
+                return Err(Invalid::new("/state/run/phase", message));
+            }
+        };
+        Ok(Run {
+            id: self.id.set().ok_or_else(missing("/state/run/id"))?,
+            scheduled_at: self.scheduled_at.set().unwrap_or(began_at),
+            due_at: self.due_at.set().unwrap_or(began_at),
+            began_at,
+            attempts,
+            phase,
+        })
+    }
+}
+
+/// Reads a job of a file. The environment's defaults fill what the file leaves out.
+pub fn stored_job<'de, D: Deserializer<'de>>(deserializer: D, defaults: &Defaults) -> Result<Job, D::Error> {
+    JobDraft::<File>::deserialize(deserializer)?.into_stored(defaults).map_err(in_file)
+}
+
+/// Reads the progress of a job from the journal.
+pub fn stored_progress<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Progress, D::Error> {
+    ProgressDraft::deserialize(deserializer)?.into_progress().map_err(in_file)
+}
+
+/// A refusal as the reader of a file tells it, who adds the line and the column.
+fn in_file<E: Error>(invalid: Invalid) -> E {
+    E::custom(format!("{}: {}", invalid.field, invalid.message))
+}

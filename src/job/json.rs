@@ -1,0 +1,176 @@
+//! The JSON of a job on the way out: on the wire, in `jobs.json`, in the journal.
+
+use std::fmt::Display;
+
+use jiff::Timestamp;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::{HttpCall, Job, Phase, Progress, Run, Schedule, Spec, State};
+
+/// A job with every key that a client sees, in the order that clients know.
+#[derive(Clone, Copy)]
+pub struct Shown<'a>(pub &'a Job);
+
+/// A job with what a restart needs besides: the key `state`, last, where there is something to say.
+#[derive(Clone, Copy)]
+pub struct Stored<'a>(pub &'a Job);
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        shown(&mut map, self.0)?;
+        map.end()
+    }
+}
+
+impl Serialize for Stored<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        shown(&mut map, self.0)?;
+        state(&mut map, &self.0.progress)?;
+        map.end()
+    }
+}
+
+fn shown<M: SerializeMap>(map: &mut M, job: &Job) -> Result<(), M::Error> {
+    let Job { spec, progress } = job;
+    let Spec { id, name, http, schedule, timeout, max_retries, retry_backoff } = spec.as_ref();
+    map.serialize_entry("id", id)?;
+    map.serialize_entry("name", name)?;
+    map.serialize_entry("enabled", &progress.enabled)?;
+    map.serialize_entry("type", "http")?;
+    map.serialize_entry("http", http)?;
+    map.serialize_entry("schedule", schedule)?;
+    map.serialize_entry("timeout", &Text(timeout))?;
+    map.serialize_entry("max_retries", max_retries)?;
+    map.serialize_entry("retry_backoff", &Text(retry_backoff))?;
+    outcome(map, progress)
+}
+
+fn outcome<M: SerializeMap>(map: &mut M, progress: &Progress) -> Result<(), M::Error> {
+    map.serialize_entry("last_run_at", &TextOrEmpty(progress.last_run_at))?;
+    map.serialize_entry("next_run_at", &TextOrEmpty(progress.next_run_at))?;
+    map.serialize_entry("last_status", progress.last_status.as_str())?;
+    map.serialize_entry("last_error", &progress.last_error)
+}
+
+fn state<M: SerializeMap>(map: &mut M, progress: &Progress) -> Result<(), M::Error> {
+    if progress.state == State::default() {
+        return Ok(());
+    }
+    map.serialize_entry("state", &progress.state)
+}
+
+/// The progress alone, for the journal: the same keys as in a stored job.
+impl Serialize for Progress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("enabled", &self.enabled)?;
+        outcome(&mut map, self)?;
+        state(&mut map, self)?;
+        map.end()
+    }
+}
+
+impl Serialize for HttpCall {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(4))?;
+        map.serialize_entry("method", &self.method)?;
+        map.serialize_entry("url", &self.url)?;
+        map.serialize_entry("headers", &Pairs(&self.headers))?;
+        map.serialize_entry("body", &self.body)?;
+        map.end()
+    }
+}
+
+impl Serialize for Schedule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self {
+            Self::Once { run_at } => {
+                map.serialize_entry("kind", "once")?;
+                map.serialize_entry("run_at", &Text(run_at))?;
+            }
+            Self::Every { every, start_at, jitter } => {
+                map.serialize_entry("kind", "every")?;
+                map.serialize_entry("every", &Text(every))?;
+                map.serialize_entry("start_at", &TextOrEmpty(*start_at))?;
+                let jitter = Some(*jitter).filter(|jitter| *jitter != super::GoDuration::ZERO);
+                map.serialize_entry("jitter", &TextOrEmpty(jitter))?;
+            }
+        }
+        map.end()
+    }
+}
+
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let times: [(&str, Option<Timestamp>); 3] =
+            [("anchor", self.anchor), ("planned", self.planned), ("fired", self.fired)];
+        for (key, time) in times {
+            if let Some(time) = time {
+                map.serialize_entry(key, &Text(time))?;
+            }
+        }
+        if self.held {
+            map.serialize_entry("held", &true)?;
+        }
+        if let Some(run) = &self.run {
+            map.serialize_entry("run", run)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Run {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &Text(self.id))?;
+        map.serialize_entry("scheduled_at", &Text(self.scheduled_at))?;
+        map.serialize_entry("due_at", &Text(self.due_at))?;
+        map.serialize_entry("began_at", &Text(self.began_at))?;
+        map.serialize_entry("attempts", &self.attempts)?;
+        let phase = match self.phase {
+            Phase::Queued => "queued",
+            Phase::InFlight => "in_flight",
+            Phase::Waiting { .. } => "waiting",
+        };
+        map.serialize_entry("phase", phase)?;
+        if let Phase::Waiting { until } = self.phase {
+            map.serialize_entry("retry_at", &Text(until))?;
+        }
+        map.end()
+    }
+}
+
+/// A value as the string that it is shown as.
+struct Text<T>(T);
+
+impl<T: Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// The same, with `""` for unset.
+struct TextOrEmpty<T>(Option<T>);
+
+impl<T: Display> Serialize for TextOrEmpty<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Some(value) => serializer.collect_str(value),
+            None => serializer.serialize_str(""),
+        }
+    }
+}
+
+/// Headers as an object, in the order that they were given in.
+struct Pairs<'a>(&'a [(Box<str>, Box<str>)]);
+
+impl Serialize for Pairs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
