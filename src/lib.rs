@@ -3,3 +3,4 @@
 pub mod engine;
 pub mod job;
 pub mod limits;
+pub mod store;

@@ -24,3 +24,17 @@ pub const MAX_RETRIES_MAX: i64 = 100;
 pub const RETRY_BACKOFF_HOURS_MAX: i64 = 24;
 /// The longest wait that a target may ask for with `Retry-After`.
 pub const RETRY_AFTER_HOURS_MAX: i64 = 1;
+/// How long after a change the snapshot begins: a person who opens `jobs.json` two seconds later
+/// sees it, and a burst of changes makes one snapshot.
+pub const SNAPSHOT_DELAY_MILLIS: u64 = 1_000;
+/// How long after a failed snapshot the next one is tried.
+pub const SNAPSHOT_RETRY_MILLIS: u64 = 1_000;
+/// After a snapshot that took t seconds the next begins 49 t later, so that writing takes at
+/// most 2 % of the time.
+pub const SNAPSHOT_REST_FACTOR: u32 = 49;
+/// A journal that is larger than this and than the snapshot is worth a snapshot at once.
+pub const SNAPSHOT_JOURNAL_BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// Cloning as many jobs takes well below a millisecond of the scheduler's time.
+pub const SNAPSHOT_CHUNK_JOBS: usize = 512;
+/// The most of what nobody waits for that a power cut may cost.
+pub const SYNC_DELAY_MILLIS: u64 = 1_000;

@@ -202,7 +202,7 @@ impl FieldValue for super::Status {
 }
 
 /// Headers in the order of the text.
-pub type Headers = Vec<(Box<str>, Box<str>)>;
+pub(super) type Headers = Vec<(Box<str>, Box<str>)>;
 
 impl FieldValue for Headers {
     const ACCEPTED: &'static str = "an object of header names and string values";

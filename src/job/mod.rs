@@ -13,7 +13,7 @@ mod schedule;
 mod spec;
 mod time;
 
-pub use draft::{File, JobDraft, Request};
+pub use draft::{File, JobDraft, Request, Source, StateDraft};
 pub use duration::GoDuration;
 pub use field::{Field, FieldValue};
 pub use http::{HttpCall, check_header, check_method, check_url};

@@ -1,0 +1,229 @@
+//! The two threads that wait for the disk, so that the scheduler does not: one for fsyncs, one
+//! for snapshots.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::folder::Folder;
+use super::snapshot::{self, Sum};
+use crate::job::Job;
+
+/// What the helpers tell the owner of the store.
+#[derive(Debug)]
+pub enum DiskEvent {
+    /// A segment is on the disk up to this byte.
+    Synced {
+        /// Which segment.
+        segment: u64,
+        /// Up to where.
+        len: u64,
+    },
+    /// An fsync failed, and nobody knows what is on the disk.
+    SyncFailed(io::Error),
+    /// The snapshot wants its next chunk of jobs.
+    ChunkWanted,
+    /// The snapshot is done, or it is not there.
+    Snapshot(io::Result<SnapshotDone>),
+}
+
+/// A snapshot that is on the disk.
+#[derive(Clone, Copy, Debug)]
+pub struct SnapshotDone {
+    pub(super) sum: Sum,
+    /// How long writing took.
+    pub took: Duration,
+}
+
+/// At most one fsync, one chunk and one result are told at a time by two threads.
+const EVENTS_MAX: usize = 4;
+
+/// What is to be fsynced.
+pub(super) struct SyncRequest {
+    /// Older segments whose end is not on the disk yet: they go first.
+    pub(super) before: Vec<Arc<File>>,
+    /// The segment is new: its name goes to the disk too.
+    pub(super) is_new: bool,
+    pub(super) file: Arc<File>,
+    pub(super) segment: u64,
+    pub(super) len: u64,
+}
+
+/// A snapshot that is to be written.
+pub(super) struct SnapshotRequest {
+    /// The chunks of jobs, ended by an empty one. Where the channel ends before that, the owner is
+    /// gone and the snapshot is given up.
+    pub(super) chunks: Receiver<Vec<Job>>,
+    pub(super) updated_at: Timestamp,
+    /// The content of the present `jobs.json`.
+    pub(super) present: Option<Sum>,
+    /// The segments that the snapshot covers.
+    pub(super) covers: Vec<u64>,
+    /// The last one of this process: no segment is left, and the note goes too.
+    pub(super) is_last: bool,
+}
+
+/// The threads and the ways to them.
+#[derive(Debug)]
+pub(super) struct Helpers {
+    syncs: Option<SyncSender<SyncRequest>>,
+    snapshots: Option<SyncSender<SnapshotRequest>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Helpers {
+    pub(super) fn start(folder: &Arc<Folder>) -> io::Result<(Self, async_channel::Receiver<DiskEvent>)> {
+        let (events, received) = async_channel::bounded(EVENTS_MAX);
+        let (syncs, sync_requests) = sync_channel::<SyncRequest>(1);
+        let (snapshots, snapshot_requests) = sync_channel::<SnapshotRequest>(1);
+        let syncer = {
+            let (folder, events) = (Arc::clone(folder), events.clone());
+            thread::Builder::new()
+                .name("ksana-sync".into())
+                .spawn(move || run_syncs(&folder, &sync_requests, &events))?
+        };
+        let writer = {
+            let folder = Arc::clone(folder);
+            thread::Builder::new()
+                .name("ksana-snapshot".into())
+                .spawn(move || run_snapshots(&folder, &snapshot_requests, &events))?
+        };
+        let helpers = Self { syncs: Some(syncs), snapshots: Some(snapshots), threads: vec![syncer, writer] };
+        Ok((helpers, received))
+    }
+
+    /// Asks for an fsync. One is asked for at a time, so there is always room.
+    pub(super) fn sync(&self, request: SyncRequest) {
+        let syncs = self.syncs.as_ref().expect("taken only when the store is dropped");
+        syncs.try_send(request).unwrap_or_else(|_| panic!("the fsync thread ended or was asked twice"));
+    }
+
+    /// Asks for a snapshot. One is asked for at a time, so there is always room.
+    pub(super) fn snapshot(&self, request: SnapshotRequest) {
+        let snapshots = self.snapshots.as_ref().expect("taken only when the store is dropped");
+        snapshots.try_send(request).unwrap_or_else(|_| panic!("the snapshot thread ended or was asked twice"));
+    }
+}
+
+impl Drop for Helpers {
+    fn drop(&mut self) {
+        self.syncs = None;
+        self.snapshots = None;
+        for thread in self.threads.drain(..) {
+            // A panic there was told by the panic hook; here is nobody left to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run_syncs(folder: &Folder, requests: &Receiver<SyncRequest>, events: &async_channel::Sender<DiskEvent>) {
+    while let Ok(request) = requests.recv() {
+        let event = match sync(folder, &request) {
+            Ok(()) => DiskEvent::Synced { segment: request.segment, len: request.len },
+            Err(error) => DiskEvent::SyncFailed(error),
+        };
+        if events.send_blocking(event).is_err() {
+            return;
+        }
+    }
+}
+
+fn sync(folder: &Folder, request: &SyncRequest) -> io::Result<()> {
+    for file in &request.before {
+        file.sync_data()?;
+    }
+    if request.is_new {
+        folder.sync()?;
+    }
+    request.file.sync_data()
+}
+
+fn run_snapshots(folder: &Folder, requests: &Receiver<SnapshotRequest>, events: &async_channel::Sender<DiskEvent>) {
+    while let Ok(request) = requests.recv() {
+        let start = Instant::now();
+        let result = write_snapshot(folder, &request, events).map(|sum| SnapshotDone { sum, took: start.elapsed() });
+        if result.is_err() {
+            // The next try truncates it anyway; until then it may be what fills the disk.
+            let _ = fs::remove_file(folder.snapshot_unfinished());
+        }
+        drop(request);
+        if events.send_blocking(DiskEvent::Snapshot(result)).is_err() {
+            return;
+        }
+    }
+}
+
+fn write_snapshot(
+    folder: &Folder,
+    request: &SnapshotRequest,
+    events: &async_channel::Sender<DiskEvent>,
+) -> io::Result<Sum> {
+    let unfinished = folder.snapshot_unfinished();
+    let mut out = BufWriter::with_capacity(WRITE_BYTES, File::create(&unfinished)?);
+    let mut jobs = Chunks { request, events, chunk: Vec::new().into_iter(), end: None };
+    let sum = snapshot::write(&mut out, request.updated_at, &mut jobs)?;
+    if jobs.end != Some(End::Whole) {
+        return Err(io::Error::other("given up: its jobs stopped coming"));
+    }
+    out.flush()?;
+    out.get_ref().sync_all()?;
+    folder.write_sums(&[request.present, Some(sum)])?;
+    fs::rename(&unfinished, folder.snapshot())?;
+    folder.sync()?;
+    for segment in &request.covers {
+        fs::remove_file(folder.segment(*segment))?;
+    }
+    if request.is_last {
+        folder.remove_sums()?;
+    }
+    folder.sync()?;
+    Ok(sum)
+}
+
+const WRITE_BYTES: usize = 256 * 1024;
+
+/// The jobs of a snapshot, fetched from the owner a chunk at a time.
+struct Chunks<'a> {
+    request: &'a SnapshotRequest,
+    events: &'a async_channel::Sender<DiskEvent>,
+    chunk: std::vec::IntoIter<Job>,
+    end: Option<End>,
+}
+
+/// How a list of jobs came to its end.
+#[derive(PartialEq)]
+enum End {
+    Whole,
+    GivenUp,
+}
+
+impl Chunks<'_> {
+    fn fetch(&self) -> Option<Vec<Job>> {
+        self.events.send_blocking(DiskEvent::ChunkWanted).ok()?;
+        self.request.chunks.recv().ok()
+    }
+}
+
+impl Iterator for Chunks<'_> {
+    type Item = Job;
+
+    fn next(&mut self) -> Option<Job> {
+        if let Some(job) = self.chunk.next() {
+            return Some(job);
+        }
+        if self.end.is_some() {
+            return None;
+        }
+        match self.fetch() {
+            None => self.end = Some(End::GivenUp),
+            Some(chunk) if chunk.is_empty() => self.end = Some(End::Whole),
+            Some(chunk) => self.chunk = chunk.into_iter(),
+        }
+        self.chunk.next()
+    }
+}

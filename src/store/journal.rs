@@ -1,0 +1,85 @@
+//! The segment that is written to now.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::line;
+use crate::engine::Record;
+
+/// Appends whole turns of records. A turn that cannot be written whole is not there at all.
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: Arc<File>,
+    number: u64,
+    /// The end of the last whole turn.
+    len: u64,
+    /// Up to where the segment is on the disk for sure.
+    synced: u64,
+    /// Something may lie behind `len` that has to go first.
+    torn: bool,
+    buffer: Vec<u8>,
+}
+
+impl Journal {
+    /// Begins a segment, which must be new.
+    pub(super) fn create(path: &Path, number: u64) -> io::Result<Self> {
+        let file = OpenOptions::new().create_new(true).read(true).write(true).open(path)?;
+        Ok(Self { file: Arc::new(file), number, len: 0, synced: 0, torn: false, buffer: Vec::new() })
+    }
+
+    pub(super) fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub(super) fn set_synced(&mut self, synced: u64) {
+        self.synced = self.synced.max(synced);
+    }
+
+    pub(super) fn is_synced(&self) -> bool {
+        self.synced == self.len
+    }
+
+    /// Writes the records of a turn with one write; they are then safe from the end of this
+    /// process, and after the next fsync from a power cut too.
+    pub(super) fn append(&mut self, records: &[Record]) -> io::Result<()> {
+        self.cut_back()?;
+        self.buffer.clear();
+        let mut synced = Some(self.synced);
+        for record in records {
+            line::write(&mut self.buffer, record, synced.take());
+        }
+        self.torn = true;
+        if let Err(error) = self.file.write_all_at(&self.buffer, self.len) {
+            // Where even this fails, the next append begins with it.
+            let _ = self.cut_back();
+            return Err(error);
+        }
+        self.torn = false;
+        self.len += self.buffer.len() as u64;
+        self.buffer.shrink_to(BUFFER_BYTES_KEPT);
+        Ok(())
+    }
+
+    /// Removes what a failed write may have left behind the last whole turn.
+    fn cut_back(&mut self) -> io::Result<()> {
+        if self.torn {
+            self.file.set_len(self.len)?;
+            self.torn = false;
+        }
+        Ok(())
+    }
+}
+
+/// A turn of a thousand fires fits; the body of a large job need not stay in memory.
+const BUFFER_BYTES_KEPT: usize = 1024 * 1024;

@@ -1,0 +1,140 @@
+//! One record as one line of the journal: JSON with a checksum in front.
+//!
+//! `{"crc":"89abcdef","synced":4096,"put":{…}}` — the checksum covers every byte behind its own
+//! comma up to the closing brace. `synced`, in the first line of a turn, says up to which byte
+//! the segment was known to be on the disk: a line that is bad before there was damaged, one that
+//! is bad behind it was never finished.
+
+use std::fmt;
+use std::io::Write;
+
+use serde::Serialize;
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
+
+use super::checksum::Crc32;
+use crate::engine::Record;
+use crate::job::{Defaults, JobId, Progress, Stored, stored_job, stored_progress};
+
+const PREFIX: &[u8] = b"{\"crc\":\"";
+/// The prefix, eight digits, a quote and a comma.
+const HEAD_LEN: usize = PREFIX.len() + 8 + 2;
+
+/// Writes a record as a line to the end of `out`.
+pub(super) fn write(out: &mut Vec<u8>, record: &Record, synced: Option<u64>) {
+    let start = out.len();
+    out.extend_from_slice(b"{\"crc\":\"00000000\",");
+    if let Some(synced) = synced {
+        write!(out, "\"synced\":{synced},").expect("a Vec takes all");
+    }
+    match record {
+        Record::Put(job) => value(out, "put", &Stored(job)),
+        Record::Progress { id, progress } => {
+            value(out, "progress", id);
+            out.push(b',');
+            value(out, "of", progress.as_ref());
+        }
+        Record::Delete(id) => value(out, "delete", id),
+    }
+    out.push(b'}');
+    let crc = Crc32::of(&out[start + HEAD_LEN..]);
+    write!(&mut out[start + PREFIX.len()..], "{crc:08x}").expect("eight digits replace eight digits");
+    out.push(b'\n');
+}
+
+fn value(out: &mut Vec<u8>, key: &str, value: &impl Serialize) {
+    write!(out, "\"{key}\":").expect("a Vec takes all");
+    serde_json::to_writer(out, value).expect("jobs are made of strings, numbers and maps with string keys");
+}
+
+/// A line that was read back.
+#[derive(Debug, PartialEq)]
+pub(super) struct Line {
+    pub(super) record: Record,
+    pub(super) synced: Option<u64>,
+}
+
+/// Reads a line without its newline. The error says why it is none.
+pub(super) fn read(line: &[u8], defaults: &Defaults) -> Result<Line, String> {
+    let shape = || "it does not begin with a checksum".to_owned();
+    let (head, rest) = line.split_at_checked(HEAD_LEN).ok_or_else(shape)?;
+    let digits = head.strip_prefix(PREFIX).and_then(|head| head.strip_suffix(b"\",")).ok_or_else(shape)?;
+    let digits = std::str::from_utf8(digits).map_err(|_| shape())?;
+    let crc = u32::from_str_radix(digits, 16).map_err(|_| shape())?;
+    let found = Crc32::of(rest);
+    if crc != found {
+        return Err(format!("its checksum is {crc:08x}, its content has {found:08x}"));
+    }
+    let mut text = Vec::with_capacity(rest.len() + 1);
+    text.push(b'{');
+    text.extend_from_slice(rest);
+    let mut json = serde_json::Deserializer::from_slice(&text);
+    let line = json.deserialize_map(LineVisitor { defaults }).map_err(|error| error.to_string())?;
+    json.end().map_err(|error| error.to_string())?;
+    Ok(line)
+}
+
+struct LineVisitor<'a> {
+    defaults: &'a Defaults,
+}
+
+impl<'de> Visitor<'de> for LineVisitor<'_> {
+    type Value = Line;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Line, A::Error> {
+        let mut synced = None;
+        let mut id = None;
+        let mut record = None;
+        while let Some(key) = map.next_key::<&str>()? {
+            match key {
+                "synced" => synced = Some(map.next_value()?),
+                "put" => record = Some(Record::Put(map.next_value_seed(JobSeed { defaults: self.defaults })?)),
+                "progress" => id = Some(map.next_value::<Id>()?.0),
+                "of" => {
+                    let id = id.take().ok_or_else(|| de::Error::custom("a progress of no job"))?;
+                    record = Some(Record::Progress { id, progress: Box::new(map.next_value_seed(ProgressSeed)?) });
+                }
+                "delete" => record = Some(Record::Delete(map.next_value::<Id>()?.0)),
+                other => return Err(de::Error::custom(format!("a record of an unknown kind, {other:?}"))),
+            }
+        }
+        let record = record.ok_or_else(|| de::Error::custom("no record"))?;
+        Ok(Line { record, synced })
+    }
+}
+
+/// Reads a job, with the environment's defaults for what it leaves out.
+#[derive(Clone, Copy)]
+pub(super) struct JobSeed<'a> {
+    pub(super) defaults: &'a Defaults,
+}
+
+impl<'de> DeserializeSeed<'de> for JobSeed<'_> {
+    type Value = crate::job::Job;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        stored_job(deserializer, self.defaults)
+    }
+}
+
+struct ProgressSeed;
+
+impl<'de> DeserializeSeed<'de> for ProgressSeed {
+    type Value = Progress;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Progress, D::Error> {
+        stored_progress(deserializer)
+    }
+}
+
+struct Id(JobId);
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        JobId::parse(&text).map(Id).map_err(de::Error::custom)
+    }
+}

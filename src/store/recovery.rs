@@ -1,0 +1,209 @@
+//! From the files to the jobs: the snapshot, then the segments that stand on it.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::folder::{Folder, sum_line};
+use super::line;
+use super::snapshot::{self, Sum};
+use crate::engine::Record;
+use crate::job::{Defaults, Job};
+
+/// What a start found, apart from the records themselves.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The content of `jobs.json`; `None` where there is none.
+    pub(super) sum: Option<Sum>,
+    /// The segments of the journal.
+    pub(super) segments: Vec<u64>,
+    /// Something stands in them, so `jobs.json` must be what they stand on.
+    pub(super) has_records: bool,
+    /// What was replayed from them.
+    pub(super) replayed: usize,
+    /// What was never finished and is to be cut off: from which byte of which segment on, every
+    /// later segment included.
+    pub(super) cut: Option<Cut>,
+}
+
+/// The end of what can be read.
+#[derive(Debug)]
+pub(super) struct Cut {
+    pub(super) segment: u64,
+    pub(super) from: u64,
+    pub(super) bytes: u64,
+    pub(super) reason: String,
+}
+
+/// Why the jobs cannot be read. Nothing on the disk was changed.
+#[derive(Debug)]
+pub enum ReadError {
+    /// A file cannot be read.
+    Io(PathBuf, io::Error),
+    /// `jobs.json` cannot be parsed.
+    Snapshot(PathBuf, String),
+    /// `jobs.json` is not what the journal stands on.
+    Edited(PathBuf),
+    /// A line of the journal that was on the disk cannot be read.
+    Damaged {
+        /// The segment.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(path, error) => write!(f, "cannot read {}: {error}", path.display()),
+            Self::Snapshot(path, reason) => write!(f, "cannot parse {}: {reason}", path.display()),
+            Self::Edited(path) => write!(
+                f,
+                "{} was changed while journal segments of an unclean stop wait beside it; put the file back as it was, \
+                 or move the journal-*.jsonl files away to take it as it is now, without what they hold",
+                path.display()
+            ),
+            Self::Damaged { path, line, reason } => write!(
+                f,
+                "{} is damaged at line {line}: {reason}; it was on the disk before, so nothing was cut off: restore the \
+                 folder from a backup, or delete that line if its change may be lost",
+                path.display()
+            ),
+        }
+    }
+}
+
+/// Reads everything, and hands over what it finds in the order in which it is to be applied.
+pub(super) fn read(folder: &Folder, defaults: &Defaults, mut apply: impl FnMut(Record)) -> Result<Found, ReadError> {
+    let path = folder.snapshot();
+    let text = match std::fs::read(&path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(ReadError::Io(path, error)),
+    };
+    let failed = |error| ReadError::Io(folder.path().to_path_buf(), error);
+    let sum = text.as_deref().map(Sum::of);
+    let mut found = Found { sum, segments: folder.segments().map_err(failed)?, ..Found::default() };
+    for segment in &found.segments {
+        found.has_records |= std::fs::metadata(folder.segment(*segment)).map_err(failed)?.len() > 0;
+    }
+    if found.has_records {
+        check_unedited(folder, sum)?;
+    }
+    if let Some(text) = text {
+        read_snapshot(&text, defaults, &mut apply).map_err(|reason| ReadError::Snapshot(path, reason))?;
+        drop(text);
+    }
+    replay(folder, defaults, &mut found, &mut apply)?;
+    Ok(found)
+}
+
+fn check_unedited(folder: &Folder, sum: Option<Sum>) -> Result<(), ReadError> {
+    let sums = folder.sums().map_err(|error| ReadError::Io(folder.path().to_path_buf(), error))?;
+    let present = sum_line(sum);
+    let known = sums.is_some_and(|sums| sums.lines().any(|line| line == present));
+    if known { Ok(()) } else { Err(ReadError::Edited(folder.snapshot())) }
+}
+
+/// Parses the text of a `jobs.json`, strictly, and hands over its jobs.
+pub(super) fn read_snapshot(text: &[u8], defaults: &Defaults, apply: &mut impl FnMut(Record)) -> Result<(), String> {
+    let mut ids = std::collections::HashSet::new();
+    snapshot::read(text, defaults, |job: Job| {
+        if !ids.insert(job.spec.id.clone()) {
+            return Err(format!("the id {} stands twice", job.spec.id));
+        }
+        apply(Record::Put(job));
+        Ok(())
+    })
+}
+
+/// A segment as it lies on the disk, read up to its first bad line.
+struct Segment {
+    number: u64,
+    records: Vec<Record>,
+    /// The first bad line: its number, its first byte, what is wrong.
+    bad: Option<(usize, u64, String)>,
+    /// How much of it was on the disk for sure, by its own lines, those behind a bad one included.
+    synced: u64,
+    len: u64,
+}
+
+fn replay(
+    folder: &Folder,
+    defaults: &Defaults,
+    found: &mut Found,
+    apply: &mut impl FnMut(Record),
+) -> Result<(), ReadError> {
+    let mut segments = Vec::new();
+    for number in &found.segments {
+        let path = folder.segment(*number);
+        let text = std::fs::read(&path).map_err(|error| ReadError::Io(path, error))?;
+        segments.push(read_segment(*number, &text, defaults));
+    }
+    // A segment is synced for the first time only after all before it are synced to their ends.
+    let mut later_is_synced = false;
+    let mut first_bad = None;
+    for segment in segments.iter().rev() {
+        if let Some((line, from, reason)) = &segment.bad {
+            if later_is_synced || *from < segment.synced {
+                let path = folder.segment(segment.number);
+                return Err(ReadError::Damaged { path, line: *line, reason: reason.clone() });
+            }
+            first_bad = Some((segment.number, *from, reason.clone()));
+        }
+        later_is_synced |= segment.synced > 0;
+    }
+    let last = first_bad.as_ref().map_or(u64::MAX, |(segment, ..)| *segment);
+    found.cut = first_bad.map(|(segment, from, reason)| {
+        let bytes: u64 = segments.iter().filter(|other| other.number >= segment).map(|other| other.len).sum();
+        Cut { segment, from, bytes: bytes - from, reason }
+    });
+    for segment in segments.into_iter().filter(|segment| segment.number <= last) {
+        found.replayed += segment.records.len();
+        segment.records.into_iter().for_each(&mut *apply);
+    }
+    Ok(())
+}
+
+fn read_segment(number: u64, text: &[u8], defaults: &Defaults) -> Segment {
+    let mut segment = Segment { number, records: Vec::new(), bad: None, synced: 0, len: text.len() as u64 };
+    let mut offset = 0;
+    for (index, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let read = match line.strip_suffix(b"\n") {
+            Some(line) => line::read(line, defaults),
+            None => Err("it has no end".to_owned()),
+        };
+        match read {
+            Ok(line) => {
+                segment.synced = segment.synced.max(line.synced.unwrap_or(0));
+                if segment.bad.is_none() {
+                    segment.records.push(line.record);
+                }
+            }
+            Err(reason) if segment.bad.is_none() => segment.bad = Some((index + 1, offset, reason)),
+            Err(_) => {}
+        }
+        offset += line.len() as u64;
+    }
+    segment
+}
+
+/// Cuts off what was never finished.
+pub(super) fn cut(folder: &Folder, found: &mut Found) -> io::Result<()> {
+    let Some(Cut { segment, from, .. }) = found.cut else { return Ok(()) };
+    for later in found.segments.extract_if(.., |number| *number > segment) {
+        std::fs::remove_file(folder.segment(later))?;
+    }
+    let file = std::fs::OpenOptions::new().write(true).open(folder.segment(segment))?;
+    file.set_len(from)?;
+    file.sync_all()?;
+    folder.sync()
+}
+
+/// Where a file is that is to be looked at, without the folder being held.
+pub fn snapshot_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("jobs.json")
+}

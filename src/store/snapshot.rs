@@ -1,0 +1,181 @@
+//! `jobs.json`: all jobs in the documented format, always a whole valid file.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::checksum::Crc32;
+use super::line::JobSeed;
+use crate::job::{Defaults, Job, Stored};
+
+/// The version of the format.
+const VERSION: u64 = 1;
+
+/// What tells one content of the file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sum {
+    pub(super) crc: u32,
+    pub(super) len: u64,
+}
+
+impl Sum {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self { crc: Crc32::of(bytes), len: bytes.len() as u64 }
+    }
+}
+
+impl fmt::Display for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x} {}", self.crc, self.len)
+    }
+}
+
+/// Writes the file from jobs that come one by one, and says what it wrote.
+pub(super) fn write(out: impl Write, updated_at: Timestamp, jobs: impl Iterator<Item = Job>) -> io::Result<Sum> {
+    let mut out = Summed { out, crc: Crc32::new(), len: 0 };
+    let mut json = serde_json::Serializer::pretty(&mut out);
+    let mut map = json.serialize_map(None)?;
+    map.serialize_entry("version", &VERSION)?;
+    map.serialize_entry("updated_at", &updated_at.to_string())?;
+    map.serialize_entry("jobs", &Jobs(Cell::new(Some(jobs))))?;
+    SerializeMap::end(map)?;
+    out.write_all(b"\n")?;
+    out.flush()?;
+    Ok(Sum { crc: out.crc.finish(), len: out.len })
+}
+
+/// A list that is made while it is written: the jobs are never all in memory twice.
+struct Jobs<I>(Cell<Option<I>>);
+
+impl<I: Iterator<Item = Job>> Serialize for Jobs<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let jobs = self.0.take().expect("a snapshot is serialized once");
+        serializer.collect_seq(jobs.map(StoredJob))
+    }
+}
+
+struct StoredJob(Job);
+
+impl Serialize for StoredJob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Stored(&self.0).serialize(serializer)
+    }
+}
+
+struct Summed<W> {
+    out: W,
+    crc: Crc32,
+    len: u64,
+}
+
+impl<W: Write> Write for Summed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.crc.update(&bytes[..written]);
+        self.len += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Reads the file and hands over its jobs one by one.
+///
+/// # Errors
+///
+/// What cannot be parsed, with line and column.
+pub(super) fn read(
+    text: &[u8],
+    defaults: &Defaults,
+    mut take: impl FnMut(Job) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let file = FileVisitor { defaults, take: &mut take };
+    let result = json.deserialize_map(file).and_then(|()| json.end());
+    result.map_err(|error| error.to_string())
+}
+
+struct FileVisitor<'a, F> {
+    defaults: &'a Defaults,
+    take: &'a mut F,
+}
+
+impl<'de, F: FnMut(Job) -> Result<(), String>> Visitor<'de> for FileVisitor<'_, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with version, updated_at and jobs")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = [false; 3];
+        let mut once = |index: usize, key: &str| {
+            let again = std::mem::replace(&mut seen[index], true);
+            if again { Err(de::Error::custom(format!("the key {key:?} stands twice"))) } else { Ok(()) }
+        };
+        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            match key.as_ref() {
+                "version" => {
+                    once(0, "version")?;
+                    let version: u64 = map.next_value()?;
+                    if version != VERSION {
+                        let message = format!("version {version} is not known; accepted is {VERSION}");
+                        return Err(de::Error::custom(message));
+                    }
+                }
+                "updated_at" => {
+                    once(1, "updated_at")?;
+                    map.next_value::<IgnoredAny>()?;
+                }
+                "jobs" => {
+                    once(2, "jobs")?;
+                    map.next_value_seed(JobsSeed { defaults: self.defaults, take: &mut *self.take })?;
+                }
+                other => {
+                    let message = format!("unknown key {other:?}; accepted are version, updated_at and jobs");
+                    return Err(de::Error::custom(message));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+struct JobsSeed<'a, F> {
+    defaults: &'a Defaults,
+    take: &'a mut F,
+}
+
+impl<'de, F: FnMut(Job) -> Result<(), String>> DeserializeSeed<'de> for JobsSeed<'_, F> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, F: FnMut(Job) -> Result<(), String>> Visitor<'de> for JobsSeed<'_, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of jobs")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(job) = seq.next_element_seed(JobSeed { defaults: self.defaults })? {
+            (self.take)(job).map_err(de::Error::custom)?;
+        }
+        Ok(())
+    }
+}
