@@ -38,3 +38,24 @@ pub const SNAPSHOT_JOURNAL_BYTES_MIN: u64 = 64 * 1024 * 1024;
 pub const SNAPSHOT_CHUNK_JOBS: usize = 512;
 /// The most of what nobody waits for that a power cut may cost.
 pub const SYNC_DELAY_MILLIS: u64 = 1_000;
+/// How many requests wait for the scheduler; more wait in their connections.
+pub const INBOX_MAX: usize = 1_024;
+/// How many jobs one piece of a list holds: cloning them takes well below a millisecond.
+pub const PAGE_JOBS_MAX: usize = 256;
+/// How many jobs are looked at for one piece of a list, so that a filter that nothing passes
+/// takes no longer.
+pub const PAGE_SCAN_MAX: usize = 4_096;
+/// How many letters a turn takes.
+pub const TURN_LETTERS_MAX: usize = 256;
+/// How many due jobs a turn takes.
+pub const TURN_FIRES_MAX: usize = 256;
+/// The loop turns at least this often: wall clocks step and machines sleep, and no timer tells.
+pub const TURN_SLEEP_MILLIS_MAX: u64 = 1_000;
+/// Runs that wait this long for a worker are worth a line in the log.
+pub const WORKERS_BUSY_MILLIS: u64 = 1_000;
+/// A write to the journal that takes this long is named in the log.
+pub const WRITE_STALL_MILLIS: u64 = 100;
+/// How long a line about late fires is not repeated.
+pub const LATE_WARN_REST_SECS: u64 = 60;
+/// How long attempts in flight may take to end at a shutdown.
+pub const SHUTDOWN_ATTEMPTS_SECS: u64 = 30;
