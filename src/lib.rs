@@ -1,6 +1,8 @@
 //! Ksana calls HTTP endpoints at the right moment.
 
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod job;
 pub mod limits;
 pub mod log;
