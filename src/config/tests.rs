@@ -166,3 +166,13 @@ fn example_file_lists_every_variable_with_its_default() {
     assert!(example.contains(&format!("#MAX_CONNECTIONS={}\n", limits::CONNECTIONS_DEFAULT)));
     assert_eq!(listed, VARIABLES.iter().map(|variable| variable.name).collect::<Vec<_>>());
 }
+
+#[test]
+fn markdown_row_has_name_default_accepted_and_meaning() {
+    let row = |name| VARIABLES.iter().find(|variable| variable.name == name).expect(name).markdown_row();
+    assert_eq!(row("DATA_DIR"), "| `DATA_DIR` (older name `KSANA_DATA`) | `./data` | a path | folder of jobs.json |");
+    assert_eq!(
+        row("LOG_FORMAT"),
+        "| `LOG_FORMAT` | text on a terminal, else json | json or text | how a log line looks |"
+    );
+}
