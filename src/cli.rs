@@ -1,0 +1,140 @@
+//! What stands behind `ksana` on the command line, and the help that tells of it.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::fmt::{self, Write};
+
+use crate::config::VARIABLES;
+
+/// What the command line asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Run the service: no argument.
+    Serve,
+    /// `check`: say what is wrong with the settings and the files, and end.
+    Check,
+    /// `--help`, `-h`.
+    Help,
+    /// `--version`, `-V`.
+    Version,
+}
+
+/// A command line that asks for nothing that there is. Shown as one sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageError {
+    argument: OsString,
+}
+
+/// Reads the arguments that follow the program's name.
+///
+/// # Errors
+///
+/// At the first argument that is unknown or one too many; the process should then end with status 2.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
+    let mut arguments = arguments.into_iter();
+    let Some(argument) = arguments.next() else { return Ok(Command::Serve) };
+    let command = match argument.to_str() {
+        Some("check") => Command::Check,
+        Some("--help" | "-h") => Command::Help,
+        Some("--version" | "-V") => Command::Version,
+        _ => return Err(UsageError { argument }),
+    };
+    match arguments.next() {
+        Some(argument) => Err(UsageError { argument }),
+        None => Ok(command),
+    }
+}
+
+impl fmt::Display for UsageError {
+    #[expect(clippy::unnecessary_debug_formatting, reason = "quotes and escapes are wanted")]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let argument = &self.argument;
+        write!(f, "unexpected argument {argument:?}; accepted is one of check, --help, --version, or none to serve")
+    }
+}
+
+impl Error for UsageError {}
+
+/// What `--version` prints, with its newline.
+pub fn version() -> String {
+    concat!("ksana ", env!("CARGO_PKG_VERSION"), "\n").to_owned()
+}
+
+/// What `--help` prints, with its last newline.
+pub fn help() -> String {
+    let mut text = String::from(
+        "Ksana calls HTTP endpoints at the right moment.
+
+Usage: ksana [check | --help | --version]
+
+  (nothing)      runs the service until SIGTERM or SIGINT
+  check          says what is wrong with the settings and the files, and ends
+  -h, --help     prints this text
+  -V, --version  prints the version
+
+It is set up by environment variables; an empty one is an unset one.
+
+",
+    );
+    let name_width = VARIABLES.iter().map(|variable| variable.name.len()).max().unwrap_or(0);
+    for variable in VARIABLES {
+        let (name, meaning, indent) = (variable.name, variable.meaning, name_width + 4);
+        let older = variable.older_name.map(|name| format!(" (older name {name})")).unwrap_or_default();
+        let written = write!(
+            text,
+            "  {name:name_width$}  {meaning}{older}\n\
+             {:indent$}accepted: {}\n\
+             {:indent$}default: {}\n",
+            "", variable.accepts, "", variable.default
+        );
+        written.expect("a String takes all");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Command, String> {
+        parse(arguments.iter().map(OsString::from)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn one_argument_or_none() {
+        assert_eq!(parsed(&[]), Ok(Command::Serve));
+        assert_eq!(parsed(&["check"]), Ok(Command::Check));
+        assert_eq!(parsed(&["--help"]), Ok(Command::Help));
+        assert_eq!(parsed(&["-h"]), Ok(Command::Help));
+        assert_eq!(parsed(&["--version"]), Ok(Command::Version));
+        assert_eq!(parsed(&["-V"]), Ok(Command::Version));
+    }
+
+    #[test]
+    fn anything_else_is_refused_by_name() {
+        for (arguments, named) in [
+            (&["serve"][..], "\"serve\""),
+            (&["--port=1"], "\"--port=1\""),
+            (&[""], "\"\""),
+            (&["check", "--help"], "\"--help\""),
+            (&["--nonsense", "check"], "\"--nonsense\""),
+        ] {
+            let told = parsed(arguments).expect_err(named);
+            assert!(told.starts_with(&format!("unexpected argument {named}; accepted is")), "{told}");
+        }
+    }
+
+    #[test]
+    fn help_tells_of_every_variable() {
+        let help = help();
+        for variable in VARIABLES {
+            let told = format!("accepted: {}\n", variable.accepts);
+            let after = help.split_once(&format!("  {} ", variable.name)).expect(variable.name).1;
+            let lines: Vec<&str> = after.lines().take(3).collect();
+            assert!(lines[0].contains(variable.meaning), "{lines:?}");
+            assert!(told.trim_end().ends_with(lines[1].trim_start()), "{lines:?}");
+            assert_eq!(lines[2].trim_start(), format!("default: {}", variable.default));
+        }
+        assert!(help.lines().all(|line| line.len() <= 120), "{help}");
+    }
+}

@@ -1,0 +1,67 @@
+//! Who may come in: the keys of a file that may change at any moment, published as a whole.
+
+mod file;
+mod first;
+mod keeper;
+mod set;
+mod watch;
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+pub use first::ensure_default;
+pub use set::KeySet;
+pub use watch::{KeyWatcher, start};
+
+/// The keys in force. Clones name the same ones; a change swaps them whole.
+#[derive(Clone, Default)]
+pub struct KeyRing {
+    published: Arc<RwLock<Published>>,
+}
+
+#[derive(Default)]
+struct Published {
+    keys: Arc<KeySet>,
+    /// What an operator should know, without the file's path: `/ready` is open to all.
+    warning: Option<String>,
+}
+
+impl KeyRing {
+    /// A ring of keys that no file changes.
+    pub fn fixed(keys: KeySet) -> Self {
+        let ring = Self::default();
+        ring.publish(Published { keys: Arc::new(keys), warning: None });
+        ring
+    }
+
+    /// Whether this is a key. How long the answer takes says nothing of how near a guess came.
+    pub fn admits(&self, key: &[u8]) -> bool {
+        let keys = Arc::clone(&self.read().keys);
+        keys.holds(key)
+    }
+
+    /// Why the keys may be older than the file, where that is so.
+    pub fn warning(&self) -> Option<String> {
+        self.read().warning.clone()
+    }
+
+    /// Nothing can panic while the lock is held, so what it guards is always whole.
+    fn read(&self) -> RwLockReadGuard<'_, Published> {
+        self.published.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, published: Published) {
+        *self.published.write().unwrap_or_else(PoisonError::into_inner) = published;
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyRing({:?})", self.read().keys)
+    }
+}
+
+#[cfg(test)]
+mod kubelet;
+#[cfg(test)]
+mod tests;
