@@ -92,3 +92,14 @@ pub const KEY_ABSENCE_SETTLES_MS: u64 = 500;
 pub const KEY_ABSENCE_LOOK_MS: u64 = 50;
 /// Events of one rotation come in bursts; one look after this time answers them all.
 pub const KEY_EVENTS_GATHER_MS: u64 = 50;
+/// How many ended attempts a turn takes.
+pub const TURN_REPORTS_MAX: usize = 1_024;
+/// How long requests that are being answered may take to end at a shutdown; the attempts in
+/// flight end meanwhile.
+pub const SHUTDOWN_REQUESTS_SECS: u64 = 5;
+/// How long the last lines of the log may take at the end of the process.
+pub const LOG_FLUSH_MILLIS: u64 = 1_000;
+/// How often the daemon looks whether its parts live; each also says so itself where it can.
+pub const PARTS_LOOK_SECS: u64 = 10;
+/// How many jobs a page of the list holds at most.
+pub const LIST_LIMIT_MAX: usize = 1_000;

@@ -123,12 +123,13 @@ fn fire(job: &mut Job, now: Timestamp) -> Option<Event> {
 
 fn begin(job: &mut Job, scheduled_at: Timestamp, due_at: Timestamp, now: Timestamp) {
     let id = run_id(&job.spec.id, scheduled_at);
-    let run = Run { id, scheduled_at, due_at, began_at: now, attempts: 0, phase: Phase::Queued };
+    let run = Run { id, scheduled_at, due_at, began_at: now, started_at: None, attempts: 0, phase: Phase::Queued };
     job.progress.state.run = Some(Box::new(run));
 }
 
 fn begin_attempt(job: &mut Job, token: Token, now: Timestamp) -> Start {
     let run = job.progress.state.run.as_deref_mut().expect("a queued job has a run");
+    run.started_at.get_or_insert(now);
     run.attempts = run.attempts.saturating_add(1);
     run.phase = Phase::InFlight;
     Start {

@@ -138,6 +138,7 @@ pub(super) struct RunDraft {
     pub(super) scheduled_at: Field<Timestamp>,
     pub(super) due_at: Field<Timestamp>,
     pub(super) began_at: Field<Timestamp>,
+    pub(super) started_at: Field<Timestamp>,
     pub(super) attempts: Field<i64>,
     pub(super) phase: Field<Box<str>>,
     pub(super) retry_at: Field<Timestamp>,

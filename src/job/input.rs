@@ -252,6 +252,7 @@ impl RunDraft {
             scheduled_at: self.scheduled_at.set().unwrap_or(began_at),
             due_at: self.due_at.set().unwrap_or(began_at),
             began_at,
+            started_at: self.started_at.set(),
             attempts,
             phase,
         })

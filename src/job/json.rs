@@ -131,6 +131,9 @@ impl Serialize for Run {
         map.serialize_entry("scheduled_at", &Text(self.scheduled_at))?;
         map.serialize_entry("due_at", &Text(self.due_at))?;
         map.serialize_entry("began_at", &Text(self.began_at))?;
+        if let Some(started_at) = self.started_at {
+            map.serialize_entry("started_at", &Text(started_at))?;
+        }
         map.serialize_entry("attempts", &self.attempts)?;
         let phase = match self.phase {
             Phase::Queued => "queued",

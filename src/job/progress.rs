@@ -51,6 +51,8 @@ pub struct Run {
     pub due_at: Timestamp,
     /// When it began.
     pub began_at: Timestamp,
+    /// When its first attempt began.
+    pub started_at: Option<Timestamp>,
     /// How many attempts have begun.
     pub attempts: u32,
     /// What it does now.

@@ -1,0 +1,227 @@
+//! The owner of the engine and the store: one thread that waits, drains what has arrived, reads
+//! the clock once, decides, writes once, and starts what is due.
+
+mod tell;
+mod turn;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_channel::{Receiver, Sender};
+use async_io::Timer;
+use futures_lite::FutureExt;
+
+use crate::clock;
+use crate::engine::{Command, Engine, Refusal, Start, Turn};
+use crate::executor::Report;
+use crate::inbox::Letter;
+use crate::job::Job;
+use crate::limits::TURN_SLEEP_MILLIS_MAX;
+use crate::store::{DiskEvent, Position, Store};
+use crate::vitals::Vitals;
+use tell::{BusyWatch, LateWatch};
+
+/// What the scheduler is made of and connected to.
+#[derive(Debug)]
+pub struct Parts {
+    /// The jobs, as the store's records made them.
+    pub engine: Engine,
+    /// What the store's helpers tell.
+    pub disk: Receiver<DiskEvent>,
+    /// The files.
+    pub store: Store,
+    /// What clients ask.
+    pub letters: Receiver<Letter>,
+    /// What came of attempts.
+    pub reports: Receiver<Report>,
+    /// Attempts to be made; holds as many as there are workers.
+    pub starts: Sender<Start>,
+    /// When to stop.
+    pub orders: Receiver<Order>,
+    /// Signs of life.
+    pub vitals: Arc<Vitals>,
+    /// How late a fire is worth a warning.
+    pub late_warn: Duration,
+}
+
+/// The two steps of a shutdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Start nothing any more; commands are still done.
+    Rest,
+    /// Let attempts in flight end, but not past this instant; then save and return.
+    End(Instant),
+}
+
+/// Why the scheduler cannot go on. The process must end.
+#[derive(Debug)]
+pub enum Fatal {
+    /// An fsync failed, and nobody knows what is on the disk; a restart reads what is.
+    Sync(io::Error),
+    /// The last snapshot failed. The journal is there.
+    Save(io::Error),
+    /// The executor is gone.
+    Executor,
+}
+
+impl fmt::Display for Fatal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sync(error) => write!(f, "an fsync of the journal failed, so what is on the disk is unknown: {error}"),
+            Self::Save(error) => write!(f, "jobs.json could not be written at the end: {error}"),
+            Self::Executor => f.write_str("the executor ended unexpectedly"),
+        }
+    }
+}
+
+/// What ends a wait.
+#[derive(Debug)]
+enum Wake {
+    /// A client asks.
+    Letter(Letter),
+    /// An attempt came back.
+    Report(Report),
+    /// A helper of the store has something to tell.
+    Disk(DiskEvent),
+    /// A step of the shutdown.
+    Order(Order),
+    /// A time has come.
+    Time,
+}
+
+/// A change that is written down and waits for the fsync that covers it.
+#[derive(Debug)]
+struct Waiting {
+    position: Position,
+    reply: Sender<Result<Job, Refusal>>,
+    job: Job,
+}
+
+#[derive(Debug)]
+struct Scheduler {
+    parts: Parts,
+    waiting: VecDeque<Waiting>,
+    /// Commands for a job that another command of their turn was for.
+    deferred: VecDeque<(Command, Sender<Result<Job, Refusal>>)>,
+    /// More jobs were due than one turn takes.
+    more_due: bool,
+    order: Option<Order>,
+    /// Why the disk refuses, as it was last told.
+    told_refusal: Option<String>,
+    late: LateWatch,
+    busy: BusyWatch,
+}
+
+/// Runs the scheduler on the calling thread until it is ordered to end.
+///
+/// # Errors
+///
+/// Why the process has to end at once.
+pub fn run(parts: Parts) -> Result<(), Fatal> {
+    let late = LateWatch::new(parts.late_warn);
+    let mut scheduler = Scheduler {
+        parts,
+        waiting: VecDeque::new(),
+        deferred: VecDeque::new(),
+        more_due: false,
+        order: None,
+        told_refusal: None,
+        late,
+        busy: BusyWatch::default(),
+    };
+    scheduler.recover();
+    async_io::block_on(async {
+        while !scheduler.has_ended() {
+            let wake = scheduler.wait().await;
+            scheduler.turn(wake)?;
+        }
+        scheduler.save().await
+    })
+}
+
+impl Scheduler {
+    fn recover(&mut self) {
+        let mut turn = Turn::default();
+        self.parts.engine.recover(clock::now(), &mut turn);
+        for event in &turn.events {
+            tell::event(event, None);
+        }
+    }
+
+    /// Waits for whatever comes first. The sleep is bounded, because wall clocks step and
+    /// machines sleep, and no timer tells of either.
+    async fn wait(&self) -> Wake {
+        let letter = async { self.parts.letters.recv().await.map_or_else(closed, |letter| Some(Wake::Letter(letter))) };
+        let report = async { self.parts.reports.recv().await.map_or_else(closed, |report| Some(Wake::Report(report))) };
+        let disk = async { self.parts.disk.recv().await.map_or_else(closed, |event| Some(Wake::Disk(event))) };
+        let order = async { self.parts.orders.recv().await.map_or_else(closed, |order| Some(Wake::Order(order))) };
+        let time = async {
+            if let Some(sleep) = self.sleep() {
+                Timer::after(sleep).await;
+            }
+            Wake::Time
+        };
+        or_never(disk).or(or_never(report)).or(or_never(order)).or(or_never(letter)).or(time).await
+    }
+
+    /// How long nothing has to be done; `None` where there is something to do now.
+    fn sleep(&self) -> Option<Duration> {
+        if self.more_due || !self.deferred.is_empty() {
+            return None;
+        }
+        let bound = Duration::from_millis(TURN_SLEEP_MILLIS_MAX);
+        let now = clock::now();
+        let due = self.parts.engine.next_wake(now).filter(|_| self.order.is_none());
+        let until_due = due.map_or(bound, |due| due.duration_since(now).try_into().unwrap_or(Duration::ZERO));
+        let until_snapshot =
+            self.parts.store.snapshot_due().map_or(bound, |due| due.saturating_duration_since(Instant::now()));
+        Some(until_due.min(until_snapshot).min(bound)).filter(|sleep| !sleep.is_zero())
+    }
+
+    fn has_ended(&self) -> bool {
+        let is_quiet = self.parts.engine.in_flight() == 0 && self.deferred.is_empty();
+        matches!(self.order, Some(Order::End(deadline)) if is_quiet || Instant::now() >= deadline)
+    }
+
+    /// Answers who still waits, and leaves `jobs.json` as the only file.
+    async fn save(mut self) -> Result<(), Fatal> {
+        self.parts.letters.close();
+        while let Ok(letter) = self.parts.letters.try_recv() {
+            drop(letter);
+        }
+        while !self.waiting.is_empty() || self.parts.store.is_snapshotting() {
+            self.parts.store.sync(true);
+            self.take_disk_event().await?;
+        }
+        self.parts.store.begin_last_snapshot(clock::now()).map_err(Fatal::Save)?;
+        while self.parts.store.is_snapshotting() {
+            if let Some(Err(error)) = self.take_disk_event().await? {
+                return Err(Fatal::Save(error));
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_disk_event(&mut self) -> Result<Option<io::Result<crate::store::SnapshotDone>>, Fatal> {
+        let event = self.parts.disk.recv().await.expect("the store's helpers live as long as the store");
+        let result = self.parts.store.take_event(event, &self.parts.engine).map_err(Fatal::Sync)?;
+        self.answer_synced();
+        Ok(result)
+    }
+}
+
+/// A closed channel wakes nobody: its other end is gone, and whoever held it says so elsewhere.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_or_else wants")]
+fn closed(_: async_channel::RecvError) -> Option<Wake> {
+    None
+}
+
+async fn or_never(wake: impl Future<Output = Option<Wake>>) -> Wake {
+    match wake.await {
+        Some(wake) => wake,
+        None => std::future::pending().await,
+    }
+}

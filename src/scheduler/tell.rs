@@ -1,0 +1,155 @@
+//! What the scheduler says in the log.
+
+use std::time::{Duration, Instant};
+
+use super::turn::millis;
+use crate::engine::{Event, EventKind, Start};
+use crate::job::{Run, Status};
+use crate::limits::{LATE_WARN_REST_SECS, WORKERS_BUSY_MILLIS};
+
+/// Tells what happened to a job; `took` is how long the attempt behind it lasted.
+pub(super) fn event(event: &Event, took: Option<Duration>) {
+    let spec = &event.spec;
+    let (job_id, name) = (spec.id.as_str(), spec.name.as_ref());
+    let latency_ms = took.map(millis);
+    match &event.kind {
+        EventKind::Ended { run, status: Status::Success, .. } => tracing::info!(
+            job_id,
+            name,
+            run_id = %run.id,
+            attempt = run.attempts,
+            status = "success",
+            latency_ms,
+            scheduled_at = %run.scheduled_at,
+            lateness_ms = lateness_ms(run),
+            "run succeeded"
+        ),
+        EventKind::Ended { run, status, error } => tracing::warn!(
+            job_id,
+            name,
+            run_id = %run.id,
+            attempt = run.attempts,
+            status = status.as_str(),
+            latency_ms,
+            scheduled_at = %run.scheduled_at,
+            lateness_ms = lateness_ms(run),
+            error = error.as_ref(),
+            "run failed"
+        ),
+        EventKind::Retry { run, error, until } => tracing::warn!(
+            job_id,
+            name,
+            run_id = %run.id,
+            attempt = run.attempts,
+            status = "retry",
+            latency_ms,
+            scheduled_at = %run.scheduled_at,
+            retry_at = %until,
+            error = error.as_ref(),
+            "attempt failed"
+        ),
+        EventKind::Skipped { scheduled_at } => tracing::warn!(
+            job_id,
+            name,
+            status = "skipped",
+            scheduled_at = %scheduled_at,
+            "fire skipped: a run was still going"
+        ),
+        EventKind::Missed { scheduled_at } => tracing::warn!(
+            job_id,
+            name,
+            status = "missed",
+            scheduled_at = %scheduled_at,
+            "fire missed: its time passed while it could not run"
+        ),
+    }
+}
+
+fn lateness_ms(run: &Run) -> Option<f64> {
+    let lateness = run.started_at?.duration_since(run.due_at);
+    Some(lateness.as_secs_f64() * 1_000.0)
+}
+
+/// Tells that the disk begins or ceases to refuse changes.
+pub(super) fn refusal(refusal: Option<&str>) {
+    match refusal {
+        Some(reason) => tracing::error!(
+            reason,
+            "changes are refused; fires go on unrecorded, and a crash now may show them as missed"
+        ),
+        None => tracing::info!("changes are taken again, and everything is recorded"),
+    }
+}
+
+/// Notices runs that wait for a worker.
+#[derive(Debug, Default)]
+pub(super) struct BusyWatch {
+    since: Option<Instant>,
+    told: bool,
+}
+
+impl BusyWatch {
+    /// Says whether runs have waited for longer than a moment, and tells it once.
+    pub(super) fn look(&mut self, is_waiting: bool, workers: usize) -> bool {
+        if !is_waiting {
+            *self = Self::default();
+            return false;
+        }
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let is_busy = since.elapsed() >= Duration::from_millis(WORKERS_BUSY_MILLIS);
+        if is_busy && !self.told {
+            self.told = true;
+            tracing::warn!(workers, "all workers are busy and runs wait for one; raise WORKERS if that is not meant");
+        }
+        is_busy
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.since.is_some()
+    }
+}
+
+/// Notices fires that come late.
+#[derive(Debug)]
+pub(super) struct LateWatch {
+    bound: Duration,
+    told_at: Option<Instant>,
+    stalled_at: Option<Instant>,
+}
+
+impl LateWatch {
+    pub(super) fn new(bound: Duration) -> Self {
+        Self { bound, told_at: None, stalled_at: None }
+    }
+
+    /// The disk held the loop up.
+    pub(super) fn disk_stalled(&mut self) {
+        self.stalled_at = Some(Instant::now());
+    }
+
+    /// Looks at a run that gets its first attempt; tells of a late one at most once a minute.
+    pub(super) fn started(&mut self, start: &Start, were_busy: bool) {
+        let Ok(lateness) = Duration::try_from(start.lateness) else { return };
+        let rest = Duration::from_secs(LATE_WARN_REST_SECS);
+        if start.attempt > 1 || lateness <= self.bound || self.told_at.is_some_and(|told| told.elapsed() < rest) {
+            return;
+        }
+        self.told_at = Some(Instant::now());
+        let cause = if self.stalled_at.is_some_and(|stalled| stalled.elapsed() <= lateness + rest) {
+            "a write to the disk stalled"
+        } else if were_busy {
+            "all workers were busy"
+        } else {
+            "the scheduler's loop was late: the machine slept, was overloaded, or its clock stepped"
+        };
+        tracing::warn!(
+            job_id = start.spec.id.as_str(),
+            name = start.spec.name.as_ref(),
+            run_id = %start.run_id,
+            scheduled_at = %start.scheduled_at,
+            lateness_ms = millis(lateness),
+            cause,
+            "a fire was late"
+        );
+    }
+}

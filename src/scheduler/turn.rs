@@ -1,0 +1,231 @@
+//! One turn of the loop.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use async_channel::Sender;
+use jiff::Timestamp;
+
+use super::{Fatal, Order, Scheduler, Waiting, Wake, tell};
+use crate::clock;
+use crate::engine::{Command, Record, Refusal, Start, Turn};
+use crate::executor::Report;
+use crate::inbox::Letter;
+use crate::job::{Job, JobId};
+use crate::limits::{PAGE_SCAN_MAX, TURN_FIRES_MAX, TURN_LETTERS_MAX, TURN_REPORTS_MAX, WRITE_STALL_MILLIS};
+
+/// What has arrived since the last turn.
+#[derive(Default)]
+struct Arrived {
+    letters: Vec<Letter>,
+    reports: Vec<Report>,
+}
+
+/// A command that can be done, once its record is written.
+struct Ready {
+    record: Option<Record>,
+    reply: Sender<Result<Job, Refusal>>,
+    job: Job,
+}
+
+impl Scheduler {
+    /// Drains, decides, writes, starts, answers.
+    pub(super) fn turn(&mut self, wake: Wake) -> Result<(), Fatal> {
+        let arrived = self.drain(wake)?;
+        let now = clock::now();
+        let mut turn = Turn::default();
+        self.land(&arrived.reports, now, &mut turn);
+        if self.order.is_none() {
+            self.more_due = self.parts.engine.fire_due(now, TURN_FIRES_MAX, &mut turn);
+            self.parts.engine.dispatch(now, &mut turn);
+        }
+        let mut records = self.parts.engine.take_records();
+        let (commands, reads) = self.sort(arrived.letters);
+        let ready = self.plan(commands, now);
+        records.extend(ready.iter().filter_map(|ready| ready.record.clone()));
+        let written = self.write(&records);
+        self.start(turn.starts)?;
+        for event in &turn.events {
+            tell::event(event, None);
+        }
+        self.settle(ready, &written);
+        self.read(reads);
+        self.keep_up(now);
+        Ok(())
+    }
+
+    fn drain(&mut self, wake: Wake) -> Result<Arrived, Fatal> {
+        let mut arrived = Arrived::default();
+        match wake {
+            Wake::Letter(letter) => arrived.letters.push(letter),
+            Wake::Report(report) => arrived.reports.push(report),
+            Wake::Disk(event) => self.take_event(event)?,
+            Wake::Order(order) => self.order = Some(order),
+            Wake::Time => {}
+        }
+        while let Ok(event) = self.parts.disk.try_recv() {
+            self.take_event(event)?;
+        }
+        if let Ok(order) = self.parts.orders.try_recv() {
+            self.order = Some(order);
+        }
+        while arrived.reports.len() < TURN_REPORTS_MAX
+            && let Ok(report) = self.parts.reports.try_recv()
+        {
+            arrived.reports.push(report);
+        }
+        while arrived.letters.len() < TURN_LETTERS_MAX
+            && let Ok(letter) = self.parts.letters.try_recv()
+        {
+            arrived.letters.push(letter);
+        }
+        Ok(arrived)
+    }
+
+    fn take_event(&mut self, event: crate::store::DiskEvent) -> Result<(), Fatal> {
+        match self.parts.store.take_event(event, &self.parts.engine).map_err(Fatal::Sync)? {
+            Some(Ok(done)) => tracing::debug!(took_ms = millis(done.took), "jobs.json written"),
+            Some(Err(error)) => tracing::error!(%error, "jobs.json could not be written; it is tried again"),
+            None => {}
+        }
+        self.answer_synced();
+        Ok(())
+    }
+
+    fn land(&mut self, reports: &[Report], now: Timestamp, turn: &mut Turn) {
+        for report in reports {
+            let events = turn.events.len();
+            self.parts.engine.ended(report.token, &report.outcome, now, turn);
+            for event in turn.events.drain(events..) {
+                tell::event(&event, Some(report.took));
+            }
+        }
+    }
+
+    /// Commands that were put off come first; reads are answered at the end of the turn, so that
+    /// they see what it has done.
+    fn sort(&mut self, letters: Vec<Letter>) -> (Vec<(Command, Sender<Result<Job, Refusal>>)>, Vec<Letter>) {
+        let mut commands: Vec<_> = self.deferred.drain(..).collect();
+        let mut reads = Vec::new();
+        for letter in letters {
+            match letter {
+                Letter::Change { command, reply } => commands.push((command, reply)),
+                Letter::Read { .. } | Letter::List { .. } => reads.push(letter),
+            }
+        }
+        (commands, reads)
+    }
+
+    /// Plans at most one command for a job, so that each is planned on a state that is true.
+    fn plan(&mut self, commands: Vec<(Command, Sender<Result<Job, Refusal>>)>, now: Timestamp) -> Vec<Ready> {
+        let mut ready = Vec::new();
+        let mut touched: HashSet<JobId> = HashSet::new();
+        for (command, reply) in commands {
+            if touched.contains(command.id()) {
+                self.deferred.push_back((command, reply));
+                continue;
+            }
+            let planned = self.parts.engine.plan(&command, now).and_then(|planned| match self.parts.store.refusal() {
+                Some(reason) if planned.record.is_some() => Err(Refusal::Disk(reason.to_owned())),
+                _ => Ok(planned),
+            });
+            match planned {
+                Ok(planned) => {
+                    touched.insert(command.id().clone());
+                    ready.push(Ready { record: planned.record, reply, job: planned.job });
+                }
+                Err(refusal) => answer(&reply, Err(refusal)),
+            }
+        }
+        ready
+    }
+
+    fn write(&mut self, records: &[Record]) -> Result<(), String> {
+        let began = Instant::now();
+        let written = self.parts.store.append(records);
+        let took = began.elapsed();
+        if took >= Duration::from_millis(WRITE_STALL_MILLIS) {
+            self.late.disk_stalled();
+            tracing::warn!(took_ms = millis(took), "a write to the journal stalled");
+        }
+        written
+    }
+
+    fn start(&mut self, starts: Vec<Start>) -> Result<(), Fatal> {
+        for start in starts {
+            let were_busy = self.busy.is_busy();
+            self.late.started(&start, were_busy);
+            // The channel holds as many as there are workers, and the engine starts no more.
+            self.parts.starts.try_send(start).map_err(|_| Fatal::Executor)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the commands true that are written down, and refuses the others.
+    fn settle(&mut self, ready: Vec<Ready>, written: &Result<(), String>) {
+        let position = self.parts.store.position();
+        for Ready { record, reply, job } in ready {
+            if let Some(record) = record {
+                if let Err(reason) = written {
+                    answer(&reply, Err(Refusal::Disk(reason.clone())));
+                    continue;
+                }
+                self.parts.engine.apply(record);
+            }
+            self.waiting.push_back(Waiting { position, reply, job });
+        }
+        self.answer_synced();
+    }
+
+    /// Answers every change that an fsync covers by now.
+    pub(super) fn answer_synced(&mut self) {
+        let synced = self.parts.store.synced();
+        while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.position <= synced) {
+            answer(&waiting.reply, Ok(waiting.job));
+        }
+    }
+
+    fn read(&self, reads: Vec<Letter>) {
+        for letter in reads {
+            match letter {
+                Letter::Read { id, reply } => answer(&reply, self.parts.engine.job(&id).cloned()),
+                Letter::List { after, filter, jobs_max, reply } => {
+                    answer(&reply, self.parts.engine.page(after.as_deref(), &filter, jobs_max, PAGE_SCAN_MAX));
+                }
+                Letter::Change { .. } => unreachable!("changes were sorted out"),
+            }
+        }
+    }
+
+    /// What is to be done at the end of each turn.
+    fn keep_up(&mut self, now: Timestamp) {
+        let Self { parts, .. } = self;
+        parts.store.sync(!self.waiting.is_empty());
+        let is_due = parts.store.snapshot_due().is_some_and(|due| due <= Instant::now());
+        if is_due
+            && !matches!(self.order, Some(Order::End(_)))
+            && let Err(error) = parts.store.begin_snapshot(now)
+        {
+            tracing::debug!(%error, "no room for a snapshot; it is tried again");
+        }
+        let refusal = parts.store.refusal().map(str::to_owned);
+        if refusal != self.told_refusal {
+            tell::refusal(refusal.as_deref());
+            parts.vitals.set_store_refusal(refusal.clone());
+            self.told_refusal = refusal;
+        }
+        let is_waiting = parts.engine.queued() > 0 && self.order.is_none();
+        let is_busy = self.busy.look(is_waiting, parts.engine.in_flight());
+        parts.vitals.set_workers_busy(is_busy);
+        parts.vitals.turned();
+    }
+}
+
+/// Sends an answer. One who does not wait for it any more misses nothing.
+fn answer<T>(reply: &Sender<T>, value: T) {
+    let _ = reply.try_send(value);
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
