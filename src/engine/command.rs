@@ -44,8 +44,11 @@ impl Command {
     pub fn id(&self) -> &JobId {
         match self {
             Self::Create { spec, .. } => &spec.id,
-            Self::Patch { id, .. } | Self::RunNow { id, .. } => id,
-            Self::Delete(id) | Self::Pause(id) | Self::Resume(id) => id,
+            Self::Patch { id, .. }
+            | Self::RunNow { id, .. }
+            | Self::Delete(id)
+            | Self::Pause(id)
+            | Self::Resume(id) => id,
         }
     }
 }

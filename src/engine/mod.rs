@@ -126,16 +126,10 @@ impl Engine {
     /// Makes a record true. This is how a command takes effect and how a restart finds its way.
     pub fn apply(&mut self, record: Record) {
         match record {
-            Record::Put(job) => match self.table.slot(&job.spec.id) {
-                Some(slot) => {
-                    self.table.at_mut(slot).job = job;
-                    self.index(slot);
-                }
-                None => {
-                    let slot = self.table.insert(job);
-                    self.index(slot);
-                }
-            },
+            Record::Put(job) => {
+                let slot = self.table.put(job);
+                self.index(slot);
+            }
             Record::Progress { id, progress } => {
                 if let Some(slot) = self.table.slot(&id) {
                     self.table.at_mut(slot).job.progress = *progress;

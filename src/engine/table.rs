@@ -68,7 +68,12 @@ impl Table {
         self.entries.get(slot.index())?.as_ref()
     }
 
-    pub(super) fn insert(&mut self, job: Job) -> Slot {
+    /// A new job, or another one in the place of the one with its id.
+    pub(super) fn put(&mut self, job: Job) -> Slot {
+        if let Some(slot) = self.slot(&job.spec.id) {
+            self.at_mut(slot).job = job;
+            return slot;
+        }
         let slot = self.free.pop().unwrap_or_else(|| {
             self.entries.push(None);
             Slot::new(self.entries.len() - 1)

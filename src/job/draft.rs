@@ -89,7 +89,7 @@ impl<S: Source> Default for JobDraft<S> {
 /// The progress of a job in the journal: the keys that change while a job lives.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct ProgressDraft {
+pub(super) struct ProgressDraft {
     pub(super) enabled: Field<bool>,
     pub(super) last_run_at: Field<Timestamp>,
     pub(super) next_run_at: Field<Timestamp>,
@@ -101,7 +101,7 @@ pub struct ProgressDraft {
 /// The key `http`.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct HttpDraft {
+pub(super) struct HttpDraft {
     pub(super) method: Field<Box<str>>,
     pub(super) url: Field<Box<str>>,
     pub(super) headers: Field<Headers>,
@@ -111,7 +111,7 @@ pub struct HttpDraft {
 /// The key `schedule`, of every kind.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct ScheduleDraft {
+pub(super) struct ScheduleDraft {
     pub(super) kind: Field<Box<str>>,
     pub(super) run_at: Field<Timestamp>,
     pub(super) every: Field<GoDuration>,
@@ -133,7 +133,7 @@ pub struct StateDraft {
 /// The key `state.run`.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct RunDraft {
+pub(super) struct RunDraft {
     pub(super) id: Field<Uuid>,
     pub(super) scheduled_at: Field<Timestamp>,
     pub(super) due_at: Field<Timestamp>,

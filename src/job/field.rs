@@ -132,7 +132,7 @@ pub struct Unknown;
 
 impl<'de> Deserialize<'de> for Unknown {
     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(D::Error::custom("unknown field; it stands in files only"))
+        Err(D::Error::custom("unknown field `state`; it stands in files only"))
     }
 }
 
@@ -202,7 +202,7 @@ impl FieldValue for super::Status {
 }
 
 /// Headers in the order of the text.
-pub type Headers = Vec<(Box<str>, Box<str>)>;
+pub(super) type Headers = Vec<(Box<str>, Box<str>)>;
 
 impl FieldValue for Headers {
     const ACCEPTED: &'static str = "an object of header names and string values";

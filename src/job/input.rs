@@ -260,15 +260,15 @@ impl RunDraft {
 
 /// Reads a job of a file. The environment's defaults fill what the file leaves out.
 pub fn stored_job<'de, D: Deserializer<'de>>(deserializer: D, defaults: &Defaults) -> Result<Job, D::Error> {
-    JobDraft::<File>::deserialize(deserializer)?.into_stored(defaults).map_err(in_file)
+    JobDraft::<File>::deserialize(deserializer)?.into_stored(defaults).map_err(|invalid| in_file(&invalid))
 }
 
 /// Reads the progress of a job from the journal.
 pub fn stored_progress<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Progress, D::Error> {
-    ProgressDraft::deserialize(deserializer)?.into_progress().map_err(in_file)
+    ProgressDraft::deserialize(deserializer)?.into_progress().map_err(|invalid| in_file(&invalid))
 }
 
 /// A refusal as the reader of a file tells it, who adds the line and the column.
-fn in_file<E: Error>(invalid: Invalid) -> E {
+fn in_file<E: Error>(invalid: &Invalid) -> E {
     E::custom(format!("{}: {}", invalid.field, invalid.message))
 }
