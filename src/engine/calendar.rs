@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::job::{Grid, Job, JobId, Progress, Schedule, Status};
+use crate::job::{GoDuration, Grid, Job, JobId, Progress, Schedule, Spec, Status};
 
 /// The namespace of run ids (RFC 9562 §5.5). It is part of the contract with targets: the same
 /// job and instant give the same id on every machine.
@@ -19,8 +19,9 @@ pub(super) fn run_id(job: &JobId, instant: Timestamp) -> Uuid {
 /// When the fire of `instant` is due: delayed by its share of the jitter. The share is drawn from
 /// the id of the fire, so it is the same whenever one asks, and never as long as the jitter.
 pub(super) fn due_time(job: &Job, instant: Timestamp) -> Timestamp {
-    let Schedule::Every { jitter, .. } = job.spec.schedule else { return instant };
-    let jitter = u128::from(jitter.as_nanos().max(0).unsigned_abs());
+    let Schedule::Every { every, jitter, .. } = job.spec.schedule else { return instant };
+    // A file may hold a longer one; past the next instant the fires would come out of order.
+    let jitter = u128::from(jitter.min(every).as_nanos().max(0).unsigned_abs());
     if jitter == 0 {
         return instant;
     }
@@ -42,6 +43,13 @@ pub(super) fn grid(job: &Job) -> Option<Grid> {
 /// Whether the fire of a `once` was taken. It is then done for good, until it gets a new `run_at`.
 pub(super) fn once_is_taken(job: &Job) -> bool {
     matches!(job.spec.schedule, Schedule::Once { run_at } if job.progress.state.fired == Some(run_at))
+}
+
+/// Whether the fire of a `once` was taken and has had its outcome.
+pub(super) fn once_is_done(job: &Job) -> bool {
+    let Schedule::Once { run_at } = job.spec.schedule else { return false };
+    let own_run = run_id(&job.spec.id, run_at);
+    once_is_taken(job) && job.progress.state.run.as_ref().is_none_or(|run| run.id != own_run)
 }
 
 /// Plans the fire of `instant`, or none.
@@ -88,8 +96,8 @@ fn miss(progress: &mut Progress, run_at: Timestamp) {
 pub(super) fn anchor(job: &mut Job, now: Timestamp) {
     job.progress.state.fired = None;
     job.progress.state.anchor = match job.spec.schedule {
-        Schedule::Every { start_at: None, .. } => Some(now),
-        Schedule::Every { .. } | Schedule::Once { .. } => None,
+        Schedule::Every { start_at: None, .. } | Schedule::Once { .. } => Some(now),
+        Schedule::Every { .. } => None,
     };
 }
 
@@ -106,21 +114,21 @@ pub(super) fn latest_due(job: &Job, grid: Grid, now: Timestamp) -> Option<Timest
 /// what passed while the service was down. Gives the instant of a `once` that was missed so.
 pub(super) fn plan_after_restart(job: &mut Job, now: Timestamp) -> Option<Timestamp> {
     match job.spec.schedule {
-        Schedule::Once { .. } if job.progress.state.held && job.progress.enabled => None,
+        Schedule::Once { .. } if once_waits(job) => None,
         Schedule::Once { run_at } => {
-            // The older service writes down no more than that the job ran after its instant.
+            // The older service, which kept no anchor, writes down no more than that the job ran
+            // after its instant. Of a job of ours, paused at its instant, a run-now does the same.
             let ran = job.progress.last_run_at.is_some_and(|last| last >= run_at);
-            if run_at <= now && job.progress.enabled && (ran || job.progress.last_status == Status::Missed) {
+            let was_taken = ran || job.progress.last_status == Status::Missed;
+            if job.progress.state.anchor.is_none() && run_at <= now && was_taken {
                 job.progress.state.fired = Some(run_at);
             }
             plan_from(job, now)
         }
         Schedule::Every { every, start_at, .. } => {
+            job.progress.state.held = false;
             if start_at.is_none() && job.progress.state.anchor.is_none() {
-                // The older service kept no anchor; its next instant has the phase that people know.
-                let next = job.progress.next_run_at.unwrap_or(now);
-                let every = jiff::SignedDuration::from_nanos(every.as_nanos());
-                job.progress.state.anchor = Some(next.checked_sub(every).unwrap_or(next));
+                job.progress.state.anchor = Some(anchor_of_next(job.progress.next_run_at.unwrap_or(now), every, now));
             }
             if !still_stands(job, now) {
                 plan_from(job, now);
@@ -128,6 +136,22 @@ pub(super) fn plan_after_restart(job: &mut Job, now: Timestamp) -> Option<Timest
             None
         }
     }
+}
+
+/// Whether the fire of a `once` was due while a run was going, and waits for its end.
+fn once_waits(job: &Job) -> bool {
+    let Progress { enabled, next_run_at, ref state, .. } = job.progress;
+    state.held && enabled && next_run_at.is_some() && !once_is_taken(job)
+}
+
+/// The older service kept no anchor; its next instant has the phase that people know. One that
+/// has passed is an anchor itself, and nothing is counted back from it into the years before
+/// zero, which RFC 3339 does not have: Go's zero time lies close to them.
+fn anchor_of_next(next: Timestamp, every: GoDuration, now: Timestamp) -> Timestamp {
+    if next <= now {
+        return next;
+    }
+    next.checked_sub(jiff::SignedDuration::from_nanos(every.as_nanos())).unwrap_or(next)
 }
 
 fn still_stands(job: &Job, now: Timestamp) -> bool {
@@ -139,11 +163,11 @@ fn still_stands(job: &Job, now: Timestamp) -> bool {
         && next > now
         && state.fired.is_none_or(|fired| planned > fired)
         && grid(job).is_some_and(|grid| grid.holds(planned))
-        && (0..=i128::from(jitter.as_nanos())).contains(&delay)
+        && (0..=i128::from(jitter.as_nanos().max(0))).contains(&delay)
 }
 
 /// A job as it begins.
-pub(super) fn fresh(spec: &Arc<crate::job::Spec>, enabled: bool, now: Timestamp) -> Job {
+pub(super) fn fresh(spec: &Arc<Spec>, enabled: bool, now: Timestamp) -> Job {
     let mut job = Job { spec: Arc::clone(spec), progress: Progress { enabled, ..Progress::default() } };
     anchor(&mut job, now);
     plan_from(&mut job, now);

@@ -25,7 +25,8 @@ pub struct Start {
     pub attempt: u32,
     /// The instant of the schedule that the run is for.
     pub scheduled_at: Timestamp,
-    /// How much later than its due time the run got its first attempt.
+    /// How much later than the run was due this attempt begins; of the first one, how late the
+    /// run is. Below zero after a clock stepped back.
     pub lateness: SignedDuration,
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::calendar::{anchor, fresh, once_is_taken, plan, plan_from};
+use super::calendar::{anchor, fresh, once_is_done, plan, plan_from};
 use super::{Command, Engine, Planned, Record, Refusal};
 use crate::job::{Invalid, Job, JobId, Patch, Phase, Run, Schedule, Spec, Status};
 
@@ -98,7 +98,7 @@ fn switch(job: &mut Job, enabled: bool, now: Timestamp) {
     }
     job.progress.state.held = false;
     plan(job, None);
-    if !once_is_taken(job) {
+    if !once_is_done(job) {
         job.progress.last_status = Status::Paused;
         job.progress.last_error = "".into();
     }

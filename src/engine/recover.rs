@@ -23,6 +23,17 @@ impl Engine {
             }
             self.fire_held(slot, now);
         }
+        self.queue_by_age();
+    }
+
+    /// A snapshot lists its jobs by id; what has waited longest for a worker goes first again.
+    fn queue_by_age(&mut self) {
+        let mut queued: Vec<Slot> = std::mem::take(&mut self.queue).into_values().collect();
+        queued.sort_by_key(|slot| self.table.at(*slot).job.progress.state.run.as_ref().map(|run| run.began_at));
+        for slot in queued {
+            self.table.at_mut(slot).queued = None;
+            self.index(slot);
+        }
     }
 }
 

@@ -132,7 +132,7 @@ pub struct Unknown;
 
 impl<'de> Deserialize<'de> for Unknown {
     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(D::Error::custom("unknown field; it stands in files only"))
+        Err(D::Error::custom("unknown field `state`; it stands in files only"))
     }
 }
 

@@ -26,8 +26,8 @@ pub struct Progress {
 /// The part of the progress that stands in files only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// From where the grid of an `every` without `start_at` counts: the moment of its creation
-    /// or of the last change of its schedule.
+    /// The moment of the creation or of the last change of the schedule. From here the grid of an
+    /// `every` without `start_at` counts; a `once` without it is the older service's.
     pub anchor: Option<Timestamp>,
     /// The grid's instant behind `next_run_at`, where a jitter sets them apart.
     pub planned: Option<Timestamp>,

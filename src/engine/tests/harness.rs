@@ -1,0 +1,367 @@
+//! Drives an engine as its owner's loop does, along a script.
+//!
+//! A script is a list of `time word` between semicolons; a word without a time happens at the
+//! time of the one before. Times are seconds of the wall clock. A word is something that happens
+//! (`create`, `ok`, `clock 45`), something that the engine does and must do just then (`start`,
+//! `skip @20`), or a look at the job (`status=success`). The engine must do nothing that the script
+//! leaves out.
+//!
+//! | happens | |
+//! |---|---|
+//! | `create`, `patch …`, `pause`, `resume`, `delete`, `run-now` | a command; `-> running` behind it is the refusal |
+//! | `ok`, `fail`, `fail after 60s`, `time-out`, `refuse` | the attempt that is going ends |
+//! | `clock 45` | the wall clock steps, and the loop turns |
+//! | `down`, `up` | the process is killed; another one starts from the records |
+//!
+//! | is seen | |
+//! |---|---|
+//! | `start`, `start #2`, `start @40` | an attempt; its number past the first, its instant where that is not now |
+//! | `skip @20`, `missed @20` | an instant of the schedule without a run |
+//! | `lost` | a run ended at a start, because its last attempt was cut off |
+//!
+//! With several jobs a word ends in ` :b`; without, it is about job `a`.
+
+use std::collections::{HashMap, VecDeque};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::words::{at, id, outcome, request, seconds, short, told};
+use crate::engine::{Command, Engine, EventKind, Filter, Outcome, Planned, Record, Refusal, Start, Token, Turn};
+use crate::job::{Defaults, GoDuration, Job, JobDraft, Request, Shown, stored_job};
+
+pub(super) const DEFAULTS: Defaults =
+    Defaults { timeout: GoDuration::from_secs(10), max_retries: 0, retry_backoff: GoDuration::from_secs(5) };
+
+/// Jobs are separated by `|` and named `a`, `b`, … in their order; `workers=1` may stand before.
+pub(super) fn check(jobs: &str, script: &str) {
+    let (workers, jobs) = match jobs.strip_prefix("workers=").and_then(|rest| rest.split_once(' ')) {
+        Some((workers, jobs)) => (workers.parse().expect("a number"), jobs),
+        None => (4, jobs),
+    };
+    let mut world = World::new(workers);
+    world.definitions = jobs.split('|').zip('a'..).map(|(job, name)| (name.to_string(), job.into())).collect();
+    world.play(script);
+}
+
+/// The same with one job `a` of a file, whose keys replace those of a plain one; the service is
+/// down when the script begins.
+pub(super) fn check_file(keys: &Value, script: &str) {
+    World::with_file(keys).play(script);
+}
+
+/// An engine, what it wrote down, and what is on its way.
+pub(super) struct World {
+    workers: usize,
+    pub(super) now: Timestamp,
+    /// `None` while the service is down.
+    engine: Option<Engine>,
+    /// Gets every record twice, as a recovery might.
+    shadow: Engine,
+    pub(super) journal: Vec<Record>,
+    definitions: HashMap<String, String>,
+    flights: HashMap<String, Start>,
+    /// Attempts of jobs that were deleted; they hold a worker until they end.
+    let_go: VecDeque<Token>,
+    /// By run: its job and how many attempts it had.
+    runs: HashMap<Uuid, (String, u32)>,
+    run_nows: u128,
+    seen: VecDeque<(Timestamp, String)>,
+    pub(super) starts: Vec<Start>,
+}
+
+impl World {
+    pub(super) fn new(workers: usize) -> Self {
+        Self {
+            workers,
+            now: Timestamp::UNIX_EPOCH,
+            engine: Some(Engine::new(workers)),
+            shadow: Engine::new(workers),
+            journal: Vec::new(),
+            definitions: HashMap::new(),
+            flights: HashMap::new(),
+            let_go: VecDeque::new(),
+            runs: HashMap::new(),
+            run_nows: 0,
+            seen: VecDeque::new(),
+            starts: Vec::new(),
+        }
+    }
+
+    /// Down, with one job `a` in its file.
+    pub(super) fn with_file(keys: &Value) -> Self {
+        let mut text = json!({"id": "a", "name": "a", "http": {"url": "http://localhost/"}});
+        for (key, value) in keys.as_object().expect("an object") {
+            text[key] = value.clone();
+        }
+        let mut world = Self { engine: None, ..Self::new(4) };
+        world.shadow.apply(Record::Put(stored_job(text, &DEFAULTS).expect("a job of a file")));
+        world
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        self.engine.as_ref().expect("the service is up")
+    }
+
+    fn engine_mut(&mut self) -> &mut Engine {
+        self.engine.as_mut().expect("the service is up")
+    }
+
+    pub(super) fn job(&self, name: &str) -> &Job {
+        self.engine().job(&id(name)).expect("the job is there")
+    }
+
+    pub(super) fn play(&mut self, script: &str) {
+        let mut time = self.now;
+        for step in script.split(';') {
+            let step = step.trim();
+            let (first, rest) = step.split_once(' ').unwrap_or((step, ""));
+            let word = if first.parse::<f64>().is_ok() {
+                time = at(first);
+                rest.trim()
+            } else {
+                step
+            };
+            let (word, job) = word.rsplit_once(" :").unwrap_or((word, "a"));
+            self.step(time, word, job, step);
+            if let Some(clock) = word.strip_prefix("clock ") {
+                time = at(clock);
+            }
+        }
+        assert_eq!(self.seen, [], "at the end of {script}");
+    }
+
+    /// For loops: forgets what was seen, which the caller checked by himself.
+    pub(super) fn played(&mut self) {
+        self.seen.clear();
+    }
+
+    /// The same for a word at a time that a script cannot name.
+    pub(super) fn step_at(&mut self, time: Timestamp, word: &str) {
+        self.step(time, word, "a", word);
+    }
+
+    /// An attempt of a deleted job ends.
+    pub(super) fn land(&mut self, verb: &str) {
+        let token = self.let_go.pop_front().expect("an attempt that was let go");
+        self.turn(vec![(token, outcome(verb, ""))], None);
+    }
+
+    fn step(&mut self, time: Timestamp, word: &str, job: &str, step: &str) {
+        let (verb, rest) = word.split_once(' ').unwrap_or((word, ""));
+        if matches!(verb, "start" | "skip" | "missed" | "lost") {
+            self.run_until(time, true);
+            let expected = if job == "a" { word.to_owned() } else { format!("{word} :{job}") };
+            assert_eq!(self.seen.pop_front(), Some((time, expected)), "step {step:?}");
+            return;
+        }
+        let is_look = verb.contains('=');
+        self.run_until(time, is_look);
+        assert_eq!(self.seen, [], "before step {step:?}");
+        self.now = time;
+        if is_look {
+            let (look, expected) = word.split_once('=').expect("looked for above");
+            assert_eq!(self.look(look, job), expected, "step {step:?}");
+            return;
+        }
+        match verb {
+            "clock" => {
+                self.now = at(rest);
+                self.turn(Vec::new(), None);
+            }
+            "down" => {
+                self.engine = None;
+                self.flights.clear();
+                self.let_go.clear();
+            }
+            "up" => self.start_again(),
+            "ok" | "fail" | "time-out" | "refuse" => {
+                let token = match self.flights.remove(job) {
+                    Some(start) => start.token,
+                    None => self.let_go.pop_front().unwrap_or_else(|| panic!("nothing is on its way: {step:?}")),
+                };
+                self.turn(vec![(token, outcome(verb, rest))], None);
+            }
+            _ => {
+                let (word, refusal) = word.split_once(" -> ").unwrap_or((word, ""));
+                let answer = self.command(word, job).err();
+                assert_eq!(answer.as_ref().map_or("", short), refusal, "step {step:?}");
+            }
+        }
+    }
+
+    /// Lets the engine do what is due before `time`, and at it where that is included.
+    pub(super) fn run_until(&mut self, time: Timestamp, included: bool) {
+        while let Some(wake) = self.engine.as_ref().and_then(|engine| engine.next_wake(self.now)) {
+            if wake > time || (wake == time && !included) {
+                break;
+            }
+            self.now = wake;
+            self.turn(Vec::new(), None);
+        }
+        self.now = self.now.max(time);
+    }
+
+    fn command(&mut self, word: &str, job: &str) -> Result<Planned, Refusal> {
+        let (verb, rest) = word.split_once(' ').unwrap_or((word, ""));
+        let command = match verb {
+            "create" => {
+                let mut text = request(if rest.is_empty() { &self.definitions[job] } else { rest });
+                text.insert("id".into(), job.into());
+                text.entry("name").or_insert_with(|| job.into());
+                text.insert("http".into(), json!({"url": "http://localhost/"}));
+                let draft: JobDraft<Request> = serde_json::from_value(text.into()).expect("a job");
+                let (spec, enabled) = draft.into_new(&DEFAULTS, || id("?")).expect("a job that makes sense");
+                Command::Create { spec: spec.into(), enabled }
+            }
+            "patch" => {
+                let draft: JobDraft<Request> = if rest == "as-shown" {
+                    let shown = serde_json::to_string(&Shown(self.job(job))).expect("JSON");
+                    serde_json::from_str(&shown).expect("a job that was read can be sent back")
+                } else {
+                    serde_json::from_value(request(rest).into()).expect("a change")
+                };
+                let patch = draft.into_patch(&DEFAULTS).expect("a change that makes sense");
+                Command::Patch { id: id(job), patch: patch.into() }
+            }
+            "pause" => Command::Pause(id(job)),
+            "resume" => Command::Resume(id(job)),
+            "delete" => Command::Delete(id(job)),
+            "run-now" => {
+                self.run_nows += 1;
+                Command::RunNow { id: id(job), run_id: Uuid::from_u128(self.run_nows) }
+            }
+            _ => panic!("unknown word {word:?}"),
+        };
+        let answer = self.turn(Vec::new(), Some(&command)).expect("a command was given");
+        if verb == "delete" && answer.is_ok() {
+            self.let_go.extend(self.flights.remove(job).map(|start| start.token));
+        }
+        answer
+    }
+
+    /// One turn, as the documentation of the engine tells it.
+    pub(super) fn turn(
+        &mut self,
+        ended: Vec<(Token, Outcome)>,
+        command: Option<&Command>,
+    ) -> Option<Result<Planned, Refusal>> {
+        let (now, mut turn) = (self.now, Turn::default());
+        let engine = self.engine_mut();
+        for (token, outcome) in ended {
+            engine.ended(token, &outcome, now, &mut turn);
+        }
+        while engine.fire_due(now, 1, &mut turn) {}
+        engine.dispatch(now, &mut turn);
+        let mut records = engine.take_records();
+        let answer = command.map(|command| engine.plan(command, now));
+        if let Some(Ok(Planned { record: Some(record), .. })) = &answer {
+            engine.apply(record.clone());
+            records.push(record.clone());
+        }
+        if let Some(Ok(Planned { job, .. })) = &answer
+            && !matches!(command, Some(Command::Delete(_)))
+        {
+            assert_eq!(engine.job(&job.spec.id), Some(job), "the answer shows the job as it is");
+        }
+        self.write_down(records);
+        self.watch(turn);
+        answer
+    }
+
+    fn write_down(&mut self, records: Vec<Record>) {
+        for record in records {
+            self.shadow.apply(record.clone());
+            self.shadow.apply(record.clone());
+            self.journal.push(record);
+        }
+        let live = self.engine.as_ref().expect("the service is up");
+        assert_eq!(jobs_of(&self.shadow), jobs_of(live), "a recovery sees what runs");
+        assert_eq!(self.shadow.queued(), live.queued(), "a recovery queues what is queued");
+    }
+
+    fn watch(&mut self, turn: Turn) {
+        for event in &turn.events {
+            if let Some(word) = told(event) {
+                self.saw(event.spec.id.as_str(), word);
+            }
+        }
+        for start in turn.starts {
+            let name = start.spec.id.to_string();
+            let (job, attempts) = self.runs.entry(start.run_id).or_insert_with(|| (name.clone(), 0));
+            assert_eq!((&*job, *attempts + 1), (&name, start.attempt), "a run has one id, and counts its attempts");
+            *attempts = start.attempt;
+            let mut word = "start".to_owned();
+            if start.attempt > 1 {
+                word = format!("start #{}", start.attempt);
+            } else if start.scheduled_at != self.now {
+                word = format!("start @{}", seconds(start.scheduled_at));
+            }
+            self.saw(&name, word);
+            self.starts.push(start.clone());
+            assert!(self.flights.insert(name, start).is_none(), "a job never runs beside itself");
+        }
+        let in_flight = self.engine().in_flight();
+        assert_eq!(in_flight, self.flights.len() + self.let_go.len());
+        assert!(in_flight <= self.workers, "no more than the workers");
+        assert!(
+            self.engine().queued() == 0 || in_flight == self.workers || self.engine().next_wake(self.now).is_some()
+        );
+    }
+
+    fn saw(&mut self, job: &str, word: String) {
+        let word = if job == "a" { word } else { format!("{word} :{job}") };
+        self.seen.push_back((self.now, word));
+    }
+
+    fn start_again(&mut self) {
+        let mut engine = Engine::new(self.workers);
+        // The jobs as a snapshot lists them, then records that the snapshot holds already.
+        for job in jobs_of(&self.shadow) {
+            engine.apply(Record::Put(job));
+        }
+        for record in &self.journal[self.journal.len() / 2..] {
+            engine.apply(record.clone());
+        }
+        assert_eq!(jobs_of(&engine), jobs_of(&self.shadow), "records of the past end in the same");
+        let mut turn = Turn::default();
+        engine.recover(self.now, &mut turn);
+        let records = engine.take_records();
+        self.engine = Some(engine);
+        self.write_down(records);
+        for event in &turn.events {
+            let word = match event.kind {
+                EventKind::Ended { .. } => Some("lost".to_owned()),
+                _ => told(event),
+            };
+            if let Some(word) = word {
+                self.saw(event.spec.id.as_str(), word);
+            }
+        }
+        self.turn(Vec::new(), None);
+    }
+
+    fn look(&self, look: &str, name: &str) -> String {
+        let Some(job) = self.engine().job(&id(name)) else { return "gone".into() };
+        let progress = &job.progress;
+        let time = |time: Option<Timestamp>| time.map_or_else(|| "none".into(), seconds);
+        match look {
+            "job" => "there".into(),
+            "status" => progress.last_status.to_string(),
+            "error" => progress.last_error.to_string(),
+            "enabled" => progress.enabled.to_string(),
+            "next" => time(progress.next_run_at),
+            "last" => time(progress.last_run_at),
+            "name" => job.spec.name.to_string(),
+            "queued" => self.engine().queued().to_string(),
+            "in-flight" => self.engine().in_flight().to_string(),
+            "wake" => time(self.engine().next_wake(self.now)),
+            _ => panic!("unknown look {look:?}"),
+        }
+    }
+}
+
+fn jobs_of(engine: &Engine) -> Vec<Job> {
+    engine.page(None, &Filter::default(), usize::MAX, usize::MAX).jobs
+}

@@ -1,0 +1,103 @@
+//! A crash, and what the next process finds. The records are all that it has.
+
+use super::harness::{World, check};
+use super::words::at;
+
+#[test]
+fn instants_that_passed_while_the_service_was_down_are_skipped_on_the_same_grid() {
+    check("every=10s", "0 create; 10 start; 11 ok; 12 down; 45 up; next=50; status=success; 50 start");
+    check("every=10s", "0 create; 5 down; 20 up; next=30; status=");
+    check("every=10s start=3", "0 create; 3 start; 4 ok; 5 down; 45 up; next=53");
+}
+
+#[test]
+fn a_plan_that_lies_ahead_stands() {
+    check("every=10s", "0 create; 5 down; 6 up; next=10; 10 start");
+    let mut world = World::new(1);
+    world.play("0 create every=1h jitter=1h; 10 down");
+    world.play("11 up");
+    let recovered = world.job("a").progress.clone();
+    world.play("12 down; 13 up; 14 down; 15 up");
+    assert_eq!(world.job("a").progress, recovered);
+    assert_eq!(world.journal.len(), 1, "a start that changes nothing writes nothing");
+}
+
+#[test]
+fn a_jitter_that_reaches_past_a_restart_is_kept() {
+    let mut world = World::new(1);
+    world.play("0 create every=1h jitter=1h start=10");
+    let next = world.job("a").progress.next_run_at.expect("a plan");
+    assert!(next > at("30"), "the draw of this job and instant is long enough for the case");
+    world.play("20 down; 30 up; status=");
+    assert_eq!(world.job("a").progress.next_run_at, Some(next));
+    world.run_until(next, true);
+    assert_eq!(world.starts[0].scheduled_at, at("10"));
+}
+
+#[test]
+fn an_attempt_cut_off_is_retried_while_retries_remain() {
+    check(
+        "once=10 retries=1 backoff=5s",
+        "0 create; 10 start; 11 down; 20 up; wake=25; status=; 25 start #2; 26 ok; status=success; last=10; wake=none",
+    );
+    check("every=10s retries=1", "0 create; 10 start; 11 down; 14 up; next=20; 19 start #2; 20 ok; start");
+    check(
+        "every=10s retries=1",
+        "0 create; 10 start; 11 down; 16 up; next=20; 20 skip @20; 21 start #2; 22 ok; 30 start",
+    );
+}
+
+#[test]
+fn an_attempt_cut_off_without_retries_left_is_failed() {
+    check(
+        "once=10 retries=0",
+        "0 create; 10 start; 11 down; 20 up; lost; status=failed; error=interrupted by a restart; last=10; wake=none",
+    );
+    check(
+        "once=10 retries=1",
+        "0 create; 10 start; 11 down; 20 up; 25 start #2; 26 down; 30 up; lost; status=failed; wake=none",
+    );
+    check("every=10s", "0 create; 10 start; 11 down; 45 up; lost; next=50; 50 start");
+}
+
+#[test]
+fn a_run_of_a_paused_job_goes_on_after_a_restart() {
+    check(
+        "every=10s retries=1",
+        "0 create; 10 start; 11 pause; 12 down; 20 up; status=paused; 25 start #2; 26 ok; status=success; next=none; wake=none",
+    );
+}
+
+#[test]
+fn an_accepted_run_now_that_had_not_begun_begins_after_the_restart() {
+    let mut world = World::new(1);
+    world.play("0 create every=1h; 5 run-now; down; 20 up; start @5; 21 ok; last=5; status=success");
+}
+
+#[test]
+fn a_fire_sent_again_after_a_crash_bears_the_same_id() {
+    let mut world = World::new(1);
+    world.play("0 create every=10s retries=1; 10 start; 11 down; 12 up; 17 start #2");
+    assert_eq!(world.starts[0].run_id, world.starts[1].run_id);
+    // The record of the fire was lost with the crash: the clock of the restart is before it.
+    let mut again = World::new(2);
+    again.play("0 create every=10s; 9 down; 9 up; 10 start");
+    assert_eq!(again.starts[0].run_id, world.starts[0].run_id);
+    again.play("11 ok; 20 start; 21 ok; create every=10s start=10 :b; 30 start; start :b");
+    assert_ne!(again.starts[2].run_id, again.starts[3].run_id, "another job's is another");
+}
+
+#[test]
+fn what_was_paused_deleted_and_changed_is_so_after_a_restart() {
+    check("every=10s", "0 create; 5 pause; 6 down; 33 up; status=paused; enabled=false; wake=none; 35 resume; next=40");
+    check("every=10s", "0 create; 5 delete; 6 down; 33 up; job=gone");
+    check("every=10s", "0 create; 5 patch every=7s name=x; 6 down; 33 up; next=40; name=x");
+}
+
+#[test]
+fn many_restarts_are_like_one() {
+    check(
+        "every=10s",
+        "0 create; 1 down; 2 up; 3 down; 14 up; 15 down; 27 up; next=30; 30 start; 31 down; 32 up; lost; next=40; 40 start",
+    );
+}

@@ -1,0 +1,81 @@
+//! The words of a script: times, definitions, outcomes, and what is told of events.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::engine::{Event, EventKind, Outcome, Refusal, Verdict};
+use crate::job::JobId;
+
+pub(super) fn at(seconds: &str) -> Timestamp {
+    let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
+    let nanos = format!("{fraction:0<9}").parse().expect("at most nine digits");
+    Timestamp::new(whole.parse().expect("seconds"), nanos).expect("a time")
+}
+
+pub(super) fn id(name: &str) -> JobId {
+    JobId::parse(name).expect("an id")
+}
+
+/// `every=10s start=5 retries=2` as the JSON of a request.
+pub(super) fn request(words: &str) -> Map<String, Value> {
+    let (mut job, mut schedule) = (Map::new(), Map::new());
+    for word in words.split_whitespace() {
+        let (key, value) = word.split_once('=').unwrap_or((word, ""));
+        match key {
+            "every" => {
+                schedule.insert("kind".into(), "every".into());
+                schedule.insert("every".into(), value.into());
+            }
+            "once" => {
+                schedule.insert("kind".into(), "once".into());
+                schedule.insert("run_at".into(), at(value).to_string().into());
+            }
+            "start" => drop(schedule.insert("start_at".into(), at(value).to_string().into())),
+            "jitter" => drop(schedule.insert("jitter".into(), value.into())),
+            "retries" => drop(job.insert("max_retries".into(), value.parse::<i64>().expect("a number").into())),
+            "backoff" => drop(job.insert("retry_backoff".into(), value.into())),
+            "paused" => drop(job.insert("enabled".into(), false.into())),
+            "enabled" => drop(job.insert("enabled".into(), true.into())),
+            "name" => drop(job.insert("name".into(), value.into())),
+            _ => panic!("{word}"),
+        }
+    }
+    if !schedule.is_empty() {
+        job.insert("schedule".into(), schedule.into());
+    }
+    job
+}
+
+pub(super) fn outcome(verb: &str, rest: &str) -> Outcome {
+    let (verdict, error) = match verb {
+        "ok" => (Verdict::Success, ""),
+        "fail" => (Verdict::Retryable, "status 503"),
+        "time-out" => (Verdict::TimedOut, "no answer in time"),
+        _ => (Verdict::Final, "status 404"),
+    };
+    let retry_after = rest.strip_prefix("after ").map(|wait| wait.parse().expect("a duration"));
+    Outcome { verdict, error: error.into(), retry_after }
+}
+
+pub(super) fn told(event: &Event) -> Option<String> {
+    match &event.kind {
+        EventKind::Skipped { scheduled_at } => Some(format!("skip @{}", seconds(*scheduled_at))),
+        EventKind::Missed { scheduled_at } => Some(format!("missed @{}", seconds(*scheduled_at))),
+        EventKind::Retry { .. } | EventKind::Ended { .. } => None,
+    }
+}
+
+pub(super) fn short(refusal: &Refusal) -> &str {
+    match refusal {
+        Refusal::NotFound => "not found",
+        Refusal::Taken => "taken",
+        Refusal::Running => "running",
+        Refusal::Invalid(invalid) => &invalid.field,
+        Refusal::Disk(_) | Refusal::ShuttingDown => unreachable!("the owner's, not the engine's"),
+    }
+}
+
+pub(super) fn seconds(time: Timestamp) -> String {
+    let nanos = time.as_nanosecond();
+    if nanos % 1_000_000_000 == 0 { time.as_second().to_string() } else { time.to_string() }
+}
