@@ -7,8 +7,8 @@ pub const REQUEST_HEAD_BYTES_MAX: usize = 16 * 1024;
 pub const REQUEST_BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// What of a refused body is still read and dropped, so that a client which reads its answer only after it has
-/// sent everything gets one.
-pub const REQUEST_DISCARD_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// sent everything gets one. Beyond this the connection is closed after the answer.
+pub const REQUEST_DISCARD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// How much room for a body is made on the word of its `Content-Length` alone.
 pub const REQUEST_BODY_BYTES_TRUSTED: u64 = 64 * 1024;
