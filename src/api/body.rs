@@ -70,7 +70,7 @@ fn too_large() -> ApiError {
     ApiError::new(Status::PayloadTooLarge, "too_large", "the body is larger than the 8 MiB that are accepted")
 }
 
-/// The value that these bytes say in JSON, strictly: nothing after it, and no key twice.
+/// The value that these bytes say in JSON, strictly: an object, nothing after it, and no key twice.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| no_json(format!("the body is not UTF-8 from byte {} on", error.valid_up_to())))?;
@@ -79,6 +79,14 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     }
     // Most types take the last of two equal keys without a word, so this is a pass of its own.
     from_json::<Unique>(text)?;
+    // A derived `Deserialize` would take a list of a struct's fields for the struct.
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(ApiError::new(
+            Status::BadRequest,
+            "invalid",
+            "the body is no JSON object, and only those are accepted",
+        ));
+    }
     from_json(text)
 }
 
@@ -257,8 +265,9 @@ mod tests {
 
     #[test]
     fn what_is_not_valid_is_named_by_a_pointer() {
-        check("[]", "invalid", Some("/name"), "");
-        check("7", "invalid", None, "line 1 column 1");
+        check("[]", "invalid", None, "no JSON object");
+        check("[\"a\",null,null]", "invalid", None, "no JSON object");
+        check("7", "invalid", None, "no JSON object");
         check("{}", "invalid", Some("/name"), "missing field");
         check("{\"name\":7}", "invalid", Some("/name"), "line 1 column 9");
         check("{\"nane\":7}", "invalid", Some("/nane"), "unknown field");

@@ -15,7 +15,7 @@ const READ: [Method; 2] = [Method::Get, Method::Head];
 
 /// The whole service, in production and in tests alike.
 ///
-/// A slash at the end of a path is passed over. Ids are decoded by the endpoint, not here: `%2F`
+/// One slash at the end of a path is passed over. Ids are decoded by the endpoint, not here: `%2F`
 /// is a character of an id and divides nothing.
 pub(super) fn service(api: &Api) -> impl Handler + use<> {
     let routes = Router::new()
@@ -31,7 +31,12 @@ pub(super) fn service(api: &Api) -> impl Handler + use<> {
         .post("/jobs/:id/run-now", endpoint(api, jobs::run_now))
         .post("/jobs/:id/pause", endpoint(api, jobs::pause))
         .post("/jobs/:id/resume", endpoint(api, jobs::resume));
-    (Frame, Authorization::new(api.keys.clone()), routes, no_such_route)
+    (Frame, Authorization::new(api.keys.clone()), no_empty_segment, routes, no_such_route)
+}
+
+/// The router takes `//` for `/`, so that a client with an empty id would hit a job by the name of what follows.
+async fn no_empty_segment(conn: Conn) -> Conn {
+    if conn.path().contains("//") { no_such_route(conn).await } else { conn }
 }
 
 /// Whatever no route has answered. The router leaves the `Allow` of a known path behind.
