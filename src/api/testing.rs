@@ -1,11 +1,17 @@
 //! A client that sends exactly the bytes that it is told to, and servers for it.
 
+use std::fmt::{Debug, Write as _};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_lite::future::block_on;
+use tracing::field::{Field, Visit};
+use tracing::instrument::WithSubscriber;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+use trillium::{Conn, Handler, Info};
 
 use super::guard::{Deadlines, Guard};
 use super::{Api, Server};
@@ -27,7 +33,7 @@ pub(super) fn served(api: &Api) -> Server {
 }
 
 /// A handler of the test's own behind a guard of the test's own.
-pub(super) fn guarded(guard: &Guard, handler: impl trillium::Handler) -> Server {
+pub(super) fn guarded(guard: &Guard, handler: impl Handler) -> Server {
     block_on(Server::start_guarded("127.0.0.1", 0, guard.clone(), handler)).expect("port 0 is always free")
 }
 
@@ -146,5 +152,68 @@ impl Answer {
 
     pub(super) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// A handler whose lines of log are kept.
+pub(super) struct Overheard<H> {
+    pub(super) handler: H,
+    pub(super) lines: Lines,
+}
+
+/// Lines of log, as `LEVEL field=value …`.
+#[derive(Clone, Default)]
+pub(super) struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    pub(super) fn all(&self) -> Vec<String> {
+        self.0.lock().expect("nobody panics with it").clone()
+    }
+}
+
+impl<H: Handler> Handler for Overheard<H> {
+    async fn run(&self, conn: Conn) -> Conn {
+        self.handler.run(conn).with_subscriber(self.lines.clone()).await
+    }
+
+    async fn before_send(&self, conn: Conn) -> Conn {
+        self.handler.before_send(conn).with_subscriber(self.lines.clone()).await
+    }
+
+    async fn init(&mut self, info: &mut Info) {
+        self.handler.init(info).await;
+    }
+}
+
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("ksana")
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        self.0.lock().expect("nobody panics with it").push(line.0);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, " {field}={value:?}");
     }
 }

@@ -2,7 +2,7 @@ use trillium::Status;
 
 use super::*;
 use crate::api::guard::Guard;
-use crate::api::testing::{Client, KEY, api, guarded, patient, served};
+use crate::api::testing::{Client, KEY, Lines, Overheard, api, guarded, patient, served};
 use crate::api::{Request, Server};
 use crate::limits;
 
@@ -333,4 +333,45 @@ fn a_taken_port_is_an_error() {
     assert_eq!(again.expect_err("it is taken").kind(), std::io::ErrorKind::AddrInUse);
     let nowhere = futures_lite::future::block_on(Server::start("no such host", 0, 100, &api));
     assert!(nowhere.is_err());
+}
+
+/// Sends a request to the whole service, and returns what the log says of it.
+fn logged(line: &str, headers: &str) -> Vec<String> {
+    let lines = Lines::default();
+    let handler = Overheard { handler: service(&api()), lines: lines.clone() };
+    let server = guarded(&Guard::new(patient(), 100), handler);
+    let mut client = Client::to(server.address());
+    client.send(format!("{line} HTTP/1.1\r\nHost: x\r\n{headers}\r\n")).answer();
+    lines.all()
+}
+
+#[test]
+fn a_request_is_one_line_of_log_without_its_query() {
+    let key = format!("X-API-Key: {KEY}\r\n");
+    let check = |path: &str, level: &str| {
+        let lines = logged(&format!("GET {path}?token=secret"), &key);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].starts_with(level), "{lines:?}");
+        for part in ["method=GET", &format!("path={path:?}"), "status=", "latency_ms="] {
+            assert!(lines[0].contains(part), "{part}: {lines:?}");
+        }
+        assert!(!lines[0].contains("secret"), "{lines:?}");
+    };
+    check("/jobs", "INFO ");
+    check("/nothing", "INFO ");
+    check("/health", "DEBUG ");
+    check("/ready", "DEBUG ");
+}
+
+#[test]
+fn a_refusal_is_logged_with_the_client_and_without_the_key() {
+    for headers in ["", "X-API-Key: open-sesame\r\n", "Authorization: ApiKey open-sesame\r\n"] {
+        let lines = logged("POST /jobs?token=open-sesame", headers);
+        let warnings: Vec<_> = lines.iter().filter(|line| line.starts_with("WARN ")).collect();
+        assert_eq!(warnings.len(), 1, "{lines:?}");
+        for part in ["client_ip=127.0.0.1", "method=POST", "path=\"/jobs\""] {
+            assert!(warnings[0].contains(part), "{part}: {lines:?}");
+        }
+        assert!(!lines.concat().contains("sesame"), "{lines:?}");
+    }
 }
