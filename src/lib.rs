@@ -1,12 +1,20 @@
 //! Ksana calls HTTP endpoints at the right moment.
+//!
+//! The library exists for the binary, the simulation and the fuzz targets; `ARCHITECTURE.md` is its map.
 
+pub mod api;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod engine;
+pub mod executor;
 pub mod inbox;
 pub mod job;
 pub mod keys;
 pub mod limits;
 pub mod log;
+pub mod scheduler;
 pub mod store;
+pub mod vitals;

@@ -1,0 +1,259 @@
+//! Who is connected, and who has to go when there is no room.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Waker;
+
+/// Every open connection, in the order in which they would have to give way.
+#[derive(Debug)]
+pub(super) struct Connections {
+    max: usize,
+    /// Set once, at shutdown: from then on nobody waits for a client's bytes.
+    ending: AtomicBool,
+    table: Mutex<Table>,
+}
+
+/// The key of both maps is a number that only grows, given at the arrival and anew with each
+/// answered request. So the first entry is the one that has been longest without a whole request.
+#[derive(Debug, Default)]
+struct Table {
+    next_rank: u64,
+    /// Silent, idle, half a head or half a body: these give way first.
+    unfinished: BTreeMap<u64, Arc<Seat>>,
+    /// A whole request is here and its answer is not yet sent: these go last.
+    answering: BTreeMap<u64, Arc<Seat>>,
+    /// The log has been told that there is no room; it is told again only after there was some.
+    full_told: bool,
+}
+
+/// What a connection's task and everybody else share.
+#[derive(Debug, Default)]
+struct Seat {
+    /// The connection has to go. Never unset.
+    cut: AtomicBool,
+    /// Wakes the task that waits for this connection's next byte.
+    waker: Mutex<Option<Waker>>,
+}
+
+/// A connection's own hold on its entry; dropping it makes room.
+#[derive(Debug)]
+pub(super) struct Place {
+    connections: Arc<Connections>,
+    seat: Arc<Seat>,
+    rank: u64,
+    answering: bool,
+}
+
+const LOCK: &str = "nobody panics while he holds this lock";
+
+impl Connections {
+    pub(super) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self { max: max.max(1), ending: AtomicBool::new(false), table: Mutex::default() })
+    }
+
+    /// Makes an entry for a newcomer. At the cap the first in order gives way to it.
+    pub(super) fn enter(self: &Arc<Self>) -> Place {
+        let seat = Arc::new(Seat::default());
+        let mut table = self.table();
+        let gone = if table.len() < self.max { None } else { table.take_first() };
+        let told = gone.is_some() && !std::mem::replace(&mut table.full_told, true);
+        let rank = table.rank();
+        table.unfinished.insert(rank, Arc::clone(&seat));
+        drop(table);
+        if told {
+            tracing::warn!(max = self.max, "at the cap on connections; the longest silent ones give way");
+        }
+        if let Some(gone) = gone {
+            gone.cut();
+        }
+        Place { connections: Arc::clone(self), seat, rank, answering: false }
+    }
+
+    /// Ends every connection that is not in the middle of being answered, now and from now on.
+    pub(super) fn close_unfinished(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+        // Whoever joins `unfinished` after this has taken the lock after the store, and sees it.
+        let waiting: Vec<_> = self.table().unfinished.values().cloned().collect();
+        for seat in waiting {
+            seat.wake();
+        }
+    }
+
+    /// Ends every connection.
+    pub(super) fn close_all(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+        let mut table = self.table();
+        let mut all = std::mem::take(&mut table.unfinished);
+        all.append(&mut table.answering);
+        drop(table);
+        for seat in all.into_values() {
+            seat.cut();
+        }
+    }
+
+    /// How many are connected.
+    pub(super) fn len(&self) -> usize {
+        self.table().len()
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().expect(LOCK)
+    }
+}
+
+impl Table {
+    fn len(&self) -> usize {
+        self.unfinished.len() + self.answering.len()
+    }
+
+    fn rank(&mut self) -> u64 {
+        self.next_rank += 1;
+        self.next_rank
+    }
+
+    fn take_first(&mut self) -> Option<Arc<Seat>> {
+        self.unfinished.pop_first().or_else(|| self.answering.pop_first()).map(|(_, seat)| seat)
+    }
+
+    fn standing(&mut self, answering: bool) -> &mut BTreeMap<u64, Arc<Seat>> {
+        if answering { &mut self.answering } else { &mut self.unfinished }
+    }
+}
+
+impl Seat {
+    fn cut(&self) {
+        self.cut.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        let waker = self.waker.lock().expect(LOCK).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Place {
+    /// A whole request is here, as far as is known.
+    pub(super) fn answering(&mut self) {
+        self.stand(true, false);
+    }
+
+    /// The rest of a request has to be waited for.
+    pub(super) fn unfinished(&mut self) {
+        self.stand(false, false);
+    }
+
+    /// A request has been answered; the next one is waited for, from the end of the line.
+    pub(super) fn answered(&mut self) {
+        self.stand(false, true);
+    }
+
+    fn stand(&mut self, answering: bool, anew: bool) {
+        if self.answering == answering && !anew {
+            return;
+        }
+        let mut table = self.connections.table();
+        let was = std::mem::replace(&mut self.answering, answering);
+        // An entry that is no longer there has been cut, and must not come back.
+        let Some(seat) = table.standing(was).remove(&self.rank) else { return };
+        if anew {
+            self.rank = table.rank();
+        }
+        table.standing(answering).insert(self.rank, seat);
+    }
+
+    /// Remembers whom to wake if this connection has to go. To be called before [`Place::is_cut`]
+    /// and [`Place::is_ending`] are asked, so that no call is missed.
+    pub(super) fn watch(&self, waker: &Waker) {
+        let mut watched = self.seat.waker.lock().expect(LOCK);
+        match &mut *watched {
+            Some(known) => known.clone_from(waker),
+            None => *watched = Some(waker.clone()),
+        }
+    }
+
+    /// Whether this connection has to go, whatever it is about.
+    pub(super) fn is_cut(&self) -> bool {
+        self.seat.cut.load(Ordering::SeqCst)
+    }
+
+    /// Whether clients that have not sent a whole request are no longer waited for.
+    pub(super) fn is_ending(&self) -> bool {
+        self.connections.ending.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut table = self.connections.table();
+        table.standing(self.answering).remove(&self.rank);
+        // Not at the first free place: a crowd at the door would make a line of log each second.
+        if table.len() < self.connections.max / 4 * 3 {
+            table.full_told = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_without_a_whole_request_gives_way() {
+        let connections = Connections::new(3);
+        let silent = connections.enter();
+        let mut idle = connections.enter();
+        let half = connections.enter();
+        idle.answering();
+        idle.answered();
+        let newcomer = connections.enter();
+        assert!(silent.is_cut());
+        let second = connections.enter();
+        assert!(half.is_cut());
+        let third = connections.enter();
+        assert!(idle.is_cut());
+        assert!(!newcomer.is_cut() && !second.is_cut() && !third.is_cut());
+        assert_eq!(connections.len(), 3);
+    }
+
+    #[test]
+    fn who_is_being_answered_goes_last() {
+        let connections = Connections::new(2);
+        let mut busy = connections.enter();
+        busy.answering();
+        let mut other = connections.enter();
+        let newcomer = connections.enter();
+        assert!(other.is_cut() && !busy.is_cut());
+        other.answering();
+        assert_eq!(connections.len(), 2, "who was cut does not come back");
+        drop(newcomer);
+        let mut last = connections.enter();
+        last.answering();
+        let _newest = connections.enter();
+        assert!(busy.is_cut() && !last.is_cut());
+    }
+
+    #[test]
+    fn waiting_for_a_body_does_not_count_as_being_answered() {
+        let connections = Connections::new(2);
+        let mut dribbler = connections.enter();
+        dribbler.answering();
+        dribbler.unfinished();
+        let _other = connections.enter();
+        let _newcomer = connections.enter();
+        assert!(dribbler.is_cut());
+    }
+
+    #[test]
+    fn leaving_makes_room() {
+        let connections = Connections::new(1);
+        drop(connections.enter());
+        let stays = connections.enter();
+        assert!(!stays.is_cut());
+        drop(stays);
+        assert_eq!(connections.len(), 0);
+    }
+}

@@ -1,0 +1,40 @@
+//! HTTP in: what a client may ask, and how he is answered.
+//!
+//! A request passes, in this order: the [`guard`] (time and room), the HTTP library, the frame (what every answer has
+//! in common), authorization, the routes, an endpoint. Whatever goes wrong ends as an [`ApiError`], and becomes HTTP
+//! in one place.
+
+use std::sync::Arc;
+
+use crate::keys::KeyRing;
+use crate::vitals::Vitals;
+
+mod auth;
+mod body;
+mod connections;
+mod endpoint;
+mod error;
+mod frame;
+pub mod guard;
+mod jobs;
+mod probes;
+mod refusal;
+mod reply;
+mod routes;
+mod server;
+#[cfg(test)]
+mod testing;
+
+pub use endpoint::Request;
+pub use error::ApiError;
+pub use reply::Reply;
+pub use server::Server;
+
+/// What the endpoints need; a clone is another hold on the same.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// The keys that are in force.
+    pub keys: KeyRing,
+    /// How the process is.
+    pub vitals: Arc<Vitals>,
+}

@@ -1,0 +1,36 @@
+//! The endpoints for those who watch over the process: is it alive, and should it get requests.
+
+use serde::Serialize;
+use trillium::Status;
+
+use super::Api;
+use super::endpoint::Request;
+use super::error::ApiError;
+use super::reply::Reply;
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Ready {
+    status: &'static str,
+    reasons: Vec<String>,
+    warnings: Vec<String>,
+}
+
+/// Alive, and nothing more: who restarts a process because its disk is full makes it worse.
+pub(super) async fn health(_api: &Api, _request: Request<'_>) -> Result<Reply, ApiError> {
+    Ok(Reply::json(Status::Ok, &Health { status: "ok", version: env!("CARGO_PKG_VERSION") }))
+}
+
+pub(super) async fn ready(api: &Api, _request: Request<'_>) -> Result<Reply, ApiError> {
+    let mut readiness = api.vitals.readiness();
+    readiness.warnings.extend(api.keys.warning());
+    let unavailable = !readiness.reasons.is_empty();
+    let (status, told) = if unavailable { (Status::ServiceUnavailable, "unavailable") } else { (Status::Ok, "ready") };
+    let reply = Reply::json(status, &Ready { status: told, reasons: readiness.reasons, warnings: readiness.warnings });
+    Ok(if unavailable { reply.retry_later() } else { reply })
+}

@@ -1,0 +1,219 @@
+//! A client that sends exactly the bytes that it is told to, and servers for it.
+
+use std::fmt::{Debug, Write as _};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_lite::future::block_on;
+use tracing::field::{Field, Visit};
+use tracing::instrument::WithSubscriber;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+use trillium::{Conn, Handler, Info};
+
+use super::guard::{Deadlines, Guard};
+use super::{Api, Server};
+use crate::keys::KeyRing;
+use crate::vitals::Vitals;
+
+pub(super) const KEY: &str = "correct-horse";
+
+/// Longer than anything here takes on the slowest machine; only a test that fails waits for it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) fn api() -> Api {
+    Api { keys: KeyRing::of(&[KEY]), vitals: Arc::new(Vitals::new()) }
+}
+
+/// The service as it is in production, on a port of its own.
+pub(super) fn served(api: &Api) -> Server {
+    block_on(Server::start("127.0.0.1", 0, 100, api)).expect("port 0 is always free")
+}
+
+/// A handler of the test's own behind a guard of the test's own.
+pub(super) fn guarded(guard: &Guard, handler: impl Handler) -> Server {
+    block_on(Server::start_guarded("127.0.0.1", 0, guard.clone(), handler)).expect("port 0 is always free")
+}
+
+/// Deadlines that no test reaches, except for those that it sets.
+pub(super) fn patient() -> Deadlines {
+    Deadlines { head: PATIENCE * 2, body: PATIENCE * 2, idle: PATIENCE * 2, stall: PATIENCE * 2 }
+}
+
+/// Waits until something is so.
+pub(super) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+pub(super) struct Client {
+    stream: TcpStream,
+    /// What has come after the last answer.
+    rest: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) head: String,
+    pub(super) body: Vec<u8>,
+}
+
+impl Client {
+    pub(super) fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("the time is not zero");
+        stream.set_write_timeout(Some(PATIENCE)).expect("the time is not zero");
+        stream.set_nodelay(true).expect("the socket is open");
+        Self { stream, rest: Vec::new() }
+    }
+
+    pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.stream.write_all(bytes.as_ref()).expect("the server takes it");
+        self
+    }
+
+    /// Sends without minding whether anybody takes it.
+    pub(super) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// One request with a key and without a body.
+    pub(super) fn ask(&mut self, line: &str) -> Answer {
+        self.send(format!("{line} HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n\r\n"));
+        if line.starts_with("HEAD ") { self.head() } else { self.answer() }
+    }
+
+    /// The next answer, with its body.
+    pub(super) fn answer(&mut self) -> Answer {
+        let mut answer = self.head();
+        let length = answer.header("Content-Length").map_or(0, |length| length.parse().expect("a number"));
+        while self.rest.len() < length {
+            assert!(self.more(), "the connection ended within a body: {answer:?}");
+        }
+        answer.body = self.rest.drain(..length).collect();
+        answer
+    }
+
+    /// The next answer's head.
+    pub(super) fn head(&mut self) -> Answer {
+        let end = loop {
+            if let Some(end) = self.rest.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end + 4;
+            }
+            assert!(self.more(), "the connection ended before an answer: {:?}", String::from_utf8_lossy(&self.rest));
+        };
+        let head = String::from_utf8(self.rest.drain(..end).collect()).expect("a head is ASCII");
+        let status = head[9..12].parse().expect("a status is a number");
+        Answer { status, head, body: Vec::new() }
+    }
+
+    /// Whether the server ends the connection, one way or the other, without another byte.
+    pub(super) fn is_ended(&mut self) -> bool {
+        self.rest.is_empty() && !self.more()
+    }
+
+    /// Whether nothing can be read for now, the end included.
+    pub(super) fn is_silent(&mut self) -> bool {
+        self.stream.set_nonblocking(true).expect("the socket is open");
+        let outcome = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("the socket is open");
+        outcome.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
+    fn more(&mut self) -> bool {
+        let mut chunk = [0; 16 * 1024];
+        match self.stream.read(&mut chunk) {
+            Ok(count) => {
+                self.rest.extend_from_slice(&chunk[..count]);
+                count > 0
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                panic!("the server does nothing for {PATIENCE:?}")
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.head
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(": "))
+            .find_map(|(known, value)| known.eq_ignore_ascii_case(name).then_some(value))
+    }
+
+    pub(super) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// A handler whose lines of log are kept.
+pub(super) struct Overheard<H> {
+    pub(super) handler: H,
+    pub(super) lines: Lines,
+}
+
+/// Lines of log, as `LEVEL field=value …`.
+#[derive(Clone, Default)]
+pub(super) struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    pub(super) fn all(&self) -> Vec<String> {
+        self.0.lock().expect("nobody panics with it").clone()
+    }
+}
+
+impl<H: Handler> Handler for Overheard<H> {
+    async fn run(&self, conn: Conn) -> Conn {
+        self.handler.run(conn).with_subscriber(self.lines.clone()).await
+    }
+
+    async fn before_send(&self, conn: Conn) -> Conn {
+        self.handler.before_send(conn).with_subscriber(self.lines.clone()).await
+    }
+
+    async fn init(&mut self, info: &mut Info) {
+        self.handler.init(info).await;
+    }
+}
+
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("ksana")
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        self.0.lock().expect("nobody panics with it").push(line.0);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, " {field}={value:?}");
+    }
+}
