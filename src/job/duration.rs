@@ -152,7 +152,7 @@ impl fmt::Display for GoDuration {
         if nanos % hour >= minute {
             write!(f, "{}m", nanos % hour / minute)?;
         }
-        if nanos % minute > 0 {
+        if !nanos.is_multiple_of(minute) {
             write_decimal(f, nanos % minute, second, "s")?;
         }
         Ok(())

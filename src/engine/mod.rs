@@ -1,0 +1,5 @@
+//! The rules of scheduling.
+
+mod outcome;
+
+pub use outcome::{Outcome, Verdict};
