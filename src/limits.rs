@@ -1,6 +1,8 @@
 //! Every limit of what comes from outside and of what is kept waiting, with its unit in its name
 //! and its reason beside it.
 
+use std::time::Duration;
+
 /// A job's id is a path segment and a key of the file; longer ones help nobody.
 pub const JOB_ID_CHARS_MAX: usize = 128;
 /// A name is for people.
@@ -23,8 +25,6 @@ pub const TIMEOUT_HOURS_MAX: i64 = 1;
 pub const MAX_RETRIES_MAX: i64 = 100;
 /// The longest wait for a retry.
 pub const RETRY_BACKOFF_HOURS_MAX: i64 = 24;
-/// The longest wait that a target may ask for with `Retry-After`.
-pub const RETRY_AFTER_HOURS_MAX: i64 = 1;
 /// How long after a change the snapshot begins: a person who opens `jobs.json` two seconds later
 /// sees it, and a burst of changes makes one snapshot.
 pub const SNAPSHOT_DELAY_MILLIS: u64 = 1_000;
@@ -126,3 +126,35 @@ pub const LOOP_TURN_SECONDS_MAX: u64 = 5;
 pub const PREFLIGHT_SECONDS_MAX: u32 = 7_200;
 /// When a client that was told 503 may come back: the store tries again about as often.
 pub const UNAVAILABLE_RETRY_SECONDS: u32 = 5;
+/// Longer than any URL that servers take (most stop at 8 KiB), short enough to keep a million of.
+pub const URL_BYTES_MAX: usize = 16 * 1024;
+/// Longer than any registered method; what is longer is a mistake.
+pub const METHOD_CHARS_MAX: usize = 32;
+/// Of an answer's body this much is read, so that the connection can be kept; what is longer costs
+/// more than a new connection.
+pub const ANSWER_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// One read of an answer's body. Each attempt in flight may hold one such buffer.
+pub const ANSWER_READ_BYTES: usize = 8 * 1024;
+/// A target may put its next attempt off by this much at most.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
+/// A name's addresses are believed for this long: a burst of jobs asks once, a changed name is
+/// noticed within seconds.
+pub const NAME_CACHE_TTL: Duration = Duration::from_secs(10);
+/// Names whose addresses are remembered; about 1 MiB when full.
+pub const NAME_CACHE_HOSTS_MAX: usize = 4_096;
+/// Name look-ups under way at once. Each holds a thread, for many seconds where no name server answers.
+pub const NAME_LOOKUPS_MAX: usize = 64;
+/// Addresses of one name that one attempt tries.
+pub const ADDRESSES_TRIED_MAX: usize = 16;
+/// An address that does not answer gives way to the next after this; one lost packet is sent again
+/// after a second and still gets through.
+pub const CONNECT_TRY_MAX: Duration = Duration::from_secs(2);
+/// How long after its deadline an attempt is ended from outside if it has not ended by itself. The
+/// HTTP client keeps the deadline to a millisecond.
+pub const TIMEOUT_GRACE: Duration = Duration::from_millis(5);
+/// Idle connections to targets that are kept. Each holds a descriptor.
+pub const KEPT_CONNECTIONS_MAX: usize = 256;
+/// An idle connection is not used again after this; most servers have closed it by then.
+pub const KEPT_CONNECTION_TTL: Duration = Duration::from_mins(1);
+/// Of a text that a target or a library chose, this much stands in a job's `last_error`.
+pub const ERROR_DETAIL_CHARS_MAX: usize = 200;
