@@ -35,8 +35,9 @@ pub const ADDRESSES_TRIED_MAX: usize = 16;
 /// after a second and still gets through.
 pub const CONNECT_TRY_MAX: Duration = Duration::from_secs(2);
 
-/// How long after its deadline an attempt is ended here if the HTTP client has not ended it.
-pub const TIMEOUT_GRACE: Duration = Duration::from_millis(10);
+/// How long after its deadline an attempt is ended from outside if it has not ended by itself. The
+/// HTTP client keeps the deadline to a millisecond.
+pub const TIMEOUT_GRACE: Duration = Duration::from_millis(5);
 
 /// Idle connections to targets that are kept. Each holds a descriptor.
 pub const KEPT_CONNECTIONS_MAX: usize = 256;
