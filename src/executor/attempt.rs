@@ -41,8 +41,8 @@ impl Caller {
         let deadline = Instant::now() + timeout;
         let timed_out = format!("timed out after {}", attempt.timeout);
         let call = async { self.call(attempt, deadline, &timed_out).await.unwrap_or_else(|ended| ended) };
-        // The HTTP client keeps the deadline by itself and frees the connection then. This holds
-        // even where it does not.
+        // The HTTP client keeps the deadline by itself and frees the connection then. This bounds
+        // the name look-up, and the client where it does not let go.
         let belt = async {
             Timer::at(deadline + TIMEOUT_GRACE).await;
             Outcome::new(Verdict::TimedOut, &*timed_out)
@@ -53,7 +53,7 @@ impl Caller {
     /// Either side is an outcome; the error's one ends the attempt early.
     async fn call(&self, attempt: &Attempt, deadline: Instant, timed_out: &str) -> Result<Outcome, Outcome> {
         let call = Prepared::of(attempt).map_err(|error| Outcome::new(Verdict::Final, error))?;
-        let addresses = self.addresses(&call, deadline, timed_out).await?;
+        let addresses = self.addresses(&call).await?;
         let response = self.connect(&call, &addresses, deadline).await.map_err(|failure| failure.outcome(timed_out))?;
         if let Some(peer) = response.remote_addr().filter(|peer| !self.proxied && is_refused(peer.ip())) {
             return Err(Outcome::new(Verdict::Final, refusal(&call.host.to_string(), peer.ip())));
@@ -65,31 +65,19 @@ impl Caller {
 
     /// Where the host may be called, in order. Through a proxy, names are the proxy's to look up:
     /// often this machine cannot.
-    async fn addresses(
-        &self,
-        call: &Prepared,
-        deadline: Instant,
-        timed_out: &str,
-    ) -> Result<Vec<Option<SocketAddr>>, Outcome> {
+    async fn addresses(&self, call: &Prepared) -> Result<Vec<Option<SocketAddr>>, Outcome> {
         let host = call.host.to_string();
         let found: Vec<IpAddr> = match &call.host {
             Host::Ipv4(v4) => vec![(*v4).into()],
             Host::Ipv6(v6) => vec![(*v6).into()],
             Host::Domain(_) if self.proxied => return Ok(vec![None]),
-            Host::Domain(name) => {
-                let late = async {
-                    Timer::at(deadline).await;
-                    None
-                };
-                match future::or(async { Some(self.resolver.resolve(name).await) }, late).await {
-                    Some(Ok(found)) => found.to_vec(),
-                    Some(Err(reason)) => {
-                        let error = format!("name look-up of {host} failed: {reason}");
-                        return Err(Outcome::new(Verdict::Retryable, error));
-                    }
-                    None => return Err(Outcome::new(Verdict::TimedOut, timed_out)),
+            Host::Domain(name) => match self.resolver.resolve(name).await {
+                Ok(found) => found.to_vec(),
+                Err(reason) => {
+                    let error = format!("name look-up of {host} failed: {reason}");
+                    return Err(Outcome::new(Verdict::Retryable, error));
                 }
-            }
+            },
         };
         let allowed = allowed(&host, &found).map_err(|error| Outcome::new(Verdict::Final, error))?;
         if self.proxied {

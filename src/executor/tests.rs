@@ -334,6 +334,19 @@ fn a_connection_is_used_again() {
 }
 
 #[test]
+fn a_body_of_the_most_that_is_read_keeps_the_connection() {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {ANSWER_BODY_BYTES_MAX}\r\n\r\n");
+    let answer = [head.into_bytes(), vec![b'x'; ANSWER_BODY_BYTES_MAX]].concat();
+    let target = Target::new(move |_, stream| stream.write_all(&answer).is_ok());
+    let bench = Bench::new(&config(1), Resolver::of_system());
+    for _ in 0..2 {
+        assert_eq!(bench.report(attempt(get(target.url("/")), "10s")).outcome, Outcome::success());
+    }
+    bench.end();
+    assert_eq!(target.connections.load(Ordering::SeqCst), 1);
+}
+
+#[test]
 fn a_request_carries_what_it_should() {
     let target = Target::new(|_, stream| stream.write_all(OK.as_bytes()).is_ok());
     let header = |name: &str, value: &str| (name.into(), value.into());
