@@ -1,0 +1,3 @@
+//! The contract, sentence by sentence, against the real binary over real sockets.
+
+mod support;
