@@ -35,14 +35,7 @@ pub(crate) enum Shape {
 
 impl Answer {
     pub(crate) fn status(status: u16) -> Self {
-        Self {
-            shape: Shape::Whole,
-            status,
-            headers: Vec::new(),
-            delay: Duration::ZERO,
-            held: false,
-            closes: false,
-        }
+        Self { shape: Shape::Whole, status, headers: Vec::new(), delay: Duration::ZERO, held: false, closes: false }
     }
 
     pub(crate) fn ok() -> Self {

@@ -1,5 +1,6 @@
 //! A raw HTTP/1.1 client: what is asked for is what is sent.
 
+use std::fmt::Write as _;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
@@ -43,10 +44,10 @@ impl Call {
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n", self.method, self.target, self.port);
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            write!(head, "{name}: {value}\r\n").expect("a text takes all");
         }
         if let Some(body) = &self.body {
-            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+            write!(head, "Content-Length: {}\r\n", body.len()).expect("a text takes all");
         }
         head.push_str("\r\n");
         let mut bytes = head.into_bytes();

@@ -97,7 +97,7 @@ impl Builder {
     }
 
     /// Makes file permissions count for the daemon, also where root runs the tests.
-    pub(crate) fn as_nobody(mut self) -> Self {
+    pub(crate) fn run_by_nobody(mut self) -> Self {
         if getuid().is_root() {
             // The build's own folder may be closed to others.
             let program = self.path("ksana");
