@@ -12,7 +12,7 @@ mod job_limits;
 mod job_shape;
 mod jobs_file;
 mod keys;
-mod keys_in_kubernetes;
+mod keys_in_volumes;
 mod lists;
 mod older_file;
 mod patch;

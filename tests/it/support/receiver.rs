@@ -212,8 +212,20 @@ fn serve(stream: TcpStream, connection: usize, shared: &Shared) -> io::Result<()
         let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let request = Request { at: now(), method, target, headers: head.headers, body, connection };
         let answer = shared.record(request.clone());
+        thread::sleep(answer.delay);
+        if answer.held {
+            shared.wait_for_release(request.path());
+        }
+        // Counted out before the first byte of the answer, or else a client that is quicker than this
+        // thread would seem to have one more in flight than it has.
+        let counts_to_the_end = !matches!(answer.shape, Shape::Whole);
+        if !counts_to_the_end {
+            shared.lock().in_flight -= 1;
+        }
         let stays = play(reader.get_mut(), &request, &answer, shared);
-        shared.lock().in_flight -= 1;
+        if counts_to_the_end {
+            shared.lock().in_flight -= 1;
+        }
         if !stays? {
             return Ok(());
         }
@@ -239,10 +251,6 @@ impl Shared {
 
 /// Answers; says whether the connection stays.
 fn play(stream: &mut TcpStream, request: &Request, answer: &Answer, shared: &Shared) -> io::Result<bool> {
-    thread::sleep(answer.delay);
-    if answer.held {
-        shared.wait_for_release(request.path());
-    }
     let head = head_of(answer);
     match answer.shape {
         Shape::Whole => {

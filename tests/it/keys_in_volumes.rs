@@ -1,4 +1,4 @@
-//! Kept: key file, as volumes change it.
+//! Kept: key file, as Kubernetes' volumes and Docker's mounts change it.
 
 use std::fs;
 
@@ -73,4 +73,25 @@ fn the_volume_emptied_and_filled_again() {
     becomes(&ksana, "first", 403);
     SecretVolume::new(folder).publish("second\n", 0o444);
     becomes(&ksana, "second", 200);
+}
+
+#[test]
+fn a_docker_bind_mount_of_the_folder() {
+    let builder = Builder::new().file("host/api_keys.txt", "first\n");
+    let (host, inside) = (builder.path("host"), builder.path("config"));
+    let mount = format!("mount --bind '{}' '{}'", host.display(), inside.display());
+    let Some(builder) = builder.with_a_mount(&mount) else { return };
+    let ksana = builder.start();
+    assert_eq!(status(&ksana, "first"), 200);
+    for round in 0..2 {
+        let (placed, renamed) = (format!("in-place-{round}"), format!("renamed-{round}"));
+        fs::write(host.join("api_keys.txt"), &placed).expect("own folder");
+        becomes(&ksana, &placed, 200);
+        fs::write(host.join("fresh"), &renamed).expect("own folder");
+        fs::rename(host.join("fresh"), host.join("api_keys.txt")).expect("own folder");
+        becomes(&ksana, &renamed, 200);
+        assert_eq!(status(&ksana, &placed), 403);
+    }
+    fs::remove_file(host.join("api_keys.txt")).expect("it is there");
+    becomes(&ksana, "renamed-1", 403);
 }
