@@ -1,0 +1,24 @@
+//! The contract, sentence by sentence, against the real binary over real sockets.
+//!
+//! Each module keeps one section, each test one sentence, whose words it is named after.
+
+mod attempts;
+mod authentication;
+mod connections;
+mod cross_origin;
+mod endpoints;
+mod environment;
+mod job_limits;
+mod job_shape;
+mod jobs_file;
+mod keys;
+mod keys_in_volumes;
+mod lists;
+mod older_file;
+mod patch;
+mod plans;
+mod ready;
+mod retries;
+mod runs;
+mod stops;
+mod support;
