@@ -260,7 +260,9 @@ impl RunDraft {
 
 /// Reads a job of a file. The environment's defaults fill what the file leaves out.
 pub fn stored_job<'de, D: Deserializer<'de>>(deserializer: D, defaults: &Defaults) -> Result<Job, D::Error> {
-    JobDraft::<File>::deserialize(deserializer)?.into_stored(defaults).map_err(|invalid| in_file(&invalid))
+    <JobDraft<File> as Deserialize>::deserialize(deserializer)?
+        .into_stored(defaults)
+        .map_err(|invalid| in_file(&invalid))
 }
 
 /// Reads the progress of a job from the journal.
