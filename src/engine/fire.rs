@@ -67,7 +67,7 @@ impl Engine {
             {
                 run.phase = Phase::Queued;
             }
-            let fire_is_due = job.progress.next_run_at.is_some_and(|due| due <= now) && !job.progress.state.held;
+            let fire_is_due = job.progress.next_run_at.is_some_and(|due| due <= now);
             if fire_is_due { fire(job, now) } else { None }
         });
         turn.events.extend(event);

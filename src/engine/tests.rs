@@ -8,6 +8,7 @@ mod harness;
 mod once;
 mod page;
 mod queue;
+mod records;
 mod restart;
 mod retries;
 mod words;

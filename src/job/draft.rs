@@ -3,10 +3,13 @@
 //! A request and a file hold the same object. They differ in the read-only keys, which a request
 //! passes over and a file means, and in `state`, which only a file has: [`Source`] says which.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, IgnoredAny, MapAccess};
+use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 use super::field::{Field, FieldValue, Headers, Unknown};
@@ -46,7 +49,7 @@ impl Source for File {
 
 /// A job as an object of optional fields.
 #[derive(Deserialize)]
-#[serde(default, deny_unknown_fields, bound = "")]
+#[serde(remote = "Self", default, deny_unknown_fields, bound = "")]
 pub struct JobDraft<S: Source> {
     pub(super) id: Field<JobId>,
     pub(super) name: Field<Box<str>>,
@@ -83,6 +86,27 @@ impl<S: Source> Default for JobDraft<S> {
             last_error: S::Text::default(),
             state: S::State::default(),
         }
+    }
+}
+
+/// Only from an object: what serde derives takes an array as well, field by field.
+impl<'de, S: Source> Deserialize<'de> for JobDraft<S> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<S>(PhantomData<S>);
+
+impl<'de, S: Source> Visitor<'de> for ObjectVisitor<S> {
+    type Value = JobDraft<S>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(<JobDraft<S> as FieldValue>::ACCEPTED)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<JobDraft<S>, A::Error> {
+        JobDraft::deserialize(MapAccessDeserializer::new(map))
     }
 }
 

@@ -261,9 +261,9 @@ impl RunDraft {
 
 /// Reads a job of a file. The environment's defaults fill what the file leaves out.
 pub fn stored_job<'de, D: Deserializer<'de>>(deserializer: D, defaults: &Defaults) -> Result<Job, D::Error> {
-    let draft = Field::<JobDraft<File>>::deserialize(deserializer)?;
-    let draft = draft.set().ok_or_else(|| D::Error::custom("a job is an object"))?;
-    draft.into_stored(defaults).map_err(|invalid| in_file(&invalid))
+    <JobDraft<File> as Deserialize>::deserialize(deserializer)?
+        .into_stored(defaults)
+        .map_err(|invalid| in_file(&invalid))
 }
 
 /// Reads the progress of a job from the journal.

@@ -11,6 +11,8 @@ mod json;
 mod progress;
 mod schedule;
 mod spec;
+#[cfg(test)]
+mod tests;
 mod time;
 
 pub use draft::{File, JobDraft, Request, Source, StateDraft};

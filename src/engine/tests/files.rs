@@ -56,6 +56,21 @@ fn a_new_run_at_by_hand_plans_a_done_once_anew() {
 }
 
 #[test]
+fn an_anchor_is_never_counted_back_into_years_that_a_file_cannot_hold() {
+    let schedule = json!({"kind": "every", "every": "87600h"});
+    check_file(&json!({"schedule": schedule, "next_run_at": "0001-01-01T00:00:00Z"}), "45 up; name=a");
+}
+
+#[test]
+fn an_instant_that_was_taken_is_not_planned_again_by_hand() {
+    let job = json!({
+        "schedule": {"kind": "every", "every": "10s"}, "next_run_at": "1970-01-01T00:01:00Z",
+        "state": {"anchor": "1970-01-01T00:00:00Z", "fired": "1970-01-01T00:01:00Z"},
+    });
+    check_file(&job, "45 up; next=70; 70 start");
+}
+
+#[test]
 fn a_distance_that_is_not_above_zero_never_fires() {
     for every in ["0s", "-10s", "-2562047h47m16.854775808s"] {
         let job = json!({"schedule": {"kind": "every", "every": every}, "next_run_at": "1970-01-01T00:00:48Z"});

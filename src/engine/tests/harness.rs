@@ -27,8 +27,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::records::{check_text, jobs_of};
 use super::words::{at, id, outcome, request, seconds, short, told};
-use crate::engine::{Command, Engine, EventKind, Filter, Outcome, Planned, Record, Refusal, Start, Token, Turn};
+use crate::engine::{Command, Engine, EventKind, Outcome, Planned, Record, Refusal, Start, Token, Turn};
 use crate::job::{Defaults, GoDuration, Job, JobDraft, Request, Shown, stored_job};
 
 pub(super) const DEFAULTS: Defaults =
@@ -272,6 +273,7 @@ impl World {
 
     fn write_down(&mut self, records: Vec<Record>) {
         for record in records {
+            check_text(&record);
             self.shadow.apply(record.clone());
             self.shadow.apply(record.clone());
             self.journal.push(record);
@@ -360,8 +362,4 @@ impl World {
             _ => panic!("unknown look {look:?}"),
         }
     }
-}
-
-fn jobs_of(engine: &Engine) -> Vec<Job> {
-    engine.page(None, &Filter::default(), usize::MAX, usize::MAX).jobs
 }

@@ -53,6 +53,11 @@ fn missed_stays_missed_whatever_follows() {
 #[test]
 fn a_paused_one_whose_instant_passes_while_the_service_is_down_is_missed_when_it_is_resumed() {
     check("once=10", "0 create; 5 pause; 6 down; 20 up; status=paused; 21 resume; status=missed; wake=none");
+    // A run-now after the instant is not its fire.
+    check(
+        "once=10",
+        "0 create; 5 pause; 12 run-now; start; 13 ok; 14 down; 20 up; status=success; 21 resume; status=missed; wake=none",
+    );
 }
 
 #[test]
