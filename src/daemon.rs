@@ -12,15 +12,16 @@ use std::time::{Duration, Instant};
 use async_channel::{Receiver, Sender};
 use async_io::Timer;
 use async_signal::{Signal, Signals};
-use futures_lite::{FutureExt, Stream, StreamExt};
+use futures_lite::{FutureExt, Stream};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::api::{Api, Server};
+use crate::clock;
 use crate::config::{Config, Problem};
 use crate::engine::Engine;
 use crate::executor::{self, Executor};
 use crate::inbox::inbox;
-use crate::job::{Defaults, GoDuration};
+use crate::job::Defaults;
 use crate::keys::{self, KeyWatcher};
 use crate::limits::{
     CONNECTIONS_DEFAULT, LOG_FLUSH_MILLIS, PARTS_LOOK_SECS, SHUTDOWN_ATTEMPTS_SECS, SHUTDOWN_REQUESTS_SECS,
@@ -29,7 +30,6 @@ use crate::log::{self, Log};
 use crate::scheduler::{self, Fatal, Order};
 use crate::store::{OpenError, Opened, Store};
 use crate::vitals::Vitals;
-use crate::{clock, store};
 
 /// `EX_CONFIG` of BSD's sysexits: the settings or the files are wrong, and a restart would not
 /// mend that.
@@ -173,8 +173,7 @@ impl Daemon {
         // Bound before anything fires, so that a second process on a taken port leaves no trace.
         let server = smol::block_on(Server::start(&host, config.port, connections, &api))
             .map_err(|error| StartError::Bind(format!("{host}:{}", config.port), error))?;
-        let scheduler =
-            Scheduler::start(parts, orders).map_err(|error| StartError::Part("the scheduler", error))?;
+        let scheduler = Scheduler::start(parts, orders).map_err(|error| StartError::Part("the scheduler", error))?;
         let address = server.address();
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -214,9 +213,7 @@ impl Daemon {
     async fn wait(&mut self) -> End {
         loop {
             let signal = async { End::Signal(next_signal(&mut self.signals).await) };
-            let scheduler = async {
-                End::Scheduler(self.scheduler.ended.recv().await.unwrap_or(Err(Fatal::Panicked)))
-            };
+            let scheduler = async { End::Scheduler(self.scheduler.ended.recv().await.unwrap_or(Err(Fatal::Panicked))) };
             let look = async {
                 Timer::after(Duration::from_secs(PARTS_LOOK_SECS)).await;
                 End::Died("none")
@@ -316,7 +313,10 @@ pub(crate) fn defaults(config: &Config) -> Defaults {
 
 fn tell_opened(opened: &Opened, engine: &Engine) {
     if let Some(cut) = &opened.cut {
-        tracing::warn!(cut, "the end of the journal was never finished and was cut off; nothing in it was acknowledged");
+        tracing::warn!(
+            cut,
+            "the end of the journal was never finished and was cut off; nothing in it was acknowledged"
+        );
     }
     if opened.replayed > 0 {
         tracing::info!(records = opened.replayed, "the journal of an unclean stop was replayed");
@@ -330,11 +330,6 @@ fn tell_opened(opened: &Opened, engine: &Engine) {
                 problem = problem.message,
                 "a job of the file is kept as it is, but it is not valid"
             );
-        }
-        if let store::Schedule::Every { every, .. } = job.spec.schedule
-            && every <= GoDuration::ZERO
-        {
-            tracing::warn!(job_id = job.spec.id.as_str(), "this job never fires: its `every` is not above zero");
         }
     }
     tracing::info!(jobs = engine.len(), "jobs loaded");

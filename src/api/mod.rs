@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use crate::inbox::Client;
+use crate::job::Defaults;
 use crate::keys::KeyRing;
 use crate::vitals::Vitals;
 
@@ -17,6 +19,7 @@ mod error;
 mod frame;
 pub mod guard;
 mod jobs;
+mod list;
 mod probes;
 mod refusal;
 mod reply;
@@ -37,4 +40,8 @@ pub struct Api {
     pub keys: KeyRing,
     /// How the process is.
     pub vitals: Arc<Vitals>,
+    /// The way to the scheduler.
+    pub jobs: Client,
+    /// What a job has where it names nothing.
+    pub defaults: Defaults,
 }

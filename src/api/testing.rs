@@ -15,6 +15,8 @@ use trillium::{Conn, Handler, Info};
 
 use super::guard::{Deadlines, Guard};
 use super::{Api, Server};
+use crate::inbox::inbox;
+use crate::job::{Defaults, GoDuration};
 use crate::keys::KeyRing;
 use crate::vitals::Vitals;
 
@@ -24,7 +26,17 @@ pub(super) const KEY: &str = "correct-horse";
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) fn api() -> Api {
-    Api { keys: KeyRing::of(&[KEY]), vitals: Arc::new(Vitals::new()) }
+    Api {
+        keys: KeyRing::fixed([KEY].into_iter().collect()),
+        vitals: Arc::new(Vitals::new()),
+        // Nobody reads these letters: whoever writes one is told that the service is about to end.
+        jobs: inbox().0,
+        defaults: Defaults {
+            timeout: GoDuration::from_secs(10),
+            max_retries: 3,
+            retry_backoff: GoDuration::from_secs(5),
+        },
+    }
 }
 
 /// The service as it is in production, on a port of its own.

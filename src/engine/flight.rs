@@ -10,7 +10,7 @@ use crate::job::{Job, Progress, Run, Spec, Status};
 /// Names one attempt of this process, so that its end is never taken for another's: a deleted
 /// job may come back under its id, and its planned runs under theirs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Token(pub(super) u64);
+pub struct Token(pub u64);
 
 /// One attempt that is to be made now.
 #[derive(Clone, Debug)]

@@ -88,6 +88,11 @@ impl Engine {
         self.table.get(id).map(|entry| &entry.job)
     }
 
+    /// All jobs, by id.
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.table.jobs_after(None)
+    }
+
     /// How many attempts are on their way.
     pub fn in_flight(&self) -> usize {
         self.flights.len()

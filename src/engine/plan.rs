@@ -28,8 +28,15 @@ impl Engine {
                     return Err(Refusal::Running);
                 }
                 let (scheduled_at, due_at, began_at) = (now, now, now);
-                let run =
-                    Run { id: *run_id, scheduled_at, due_at, began_at, started_at: None, attempts: 0, phase: Phase::Queued };
+                let run = Run {
+                    id: *run_id,
+                    scheduled_at,
+                    due_at,
+                    began_at,
+                    started_at: None,
+                    attempts: 0,
+                    phase: Phase::Queued,
+                };
                 job.progress.state.run = Some(Box::new(run));
                 Ok(progressed(job))
             }

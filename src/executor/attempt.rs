@@ -1,12 +1,13 @@
 //! One attempt from its deadline's first instant to its outcome.
 
+use super::Config;
 use super::address::{allowed, is_refused, refusal};
 use super::answer;
 use super::client::Client;
 use super::failure::Failure;
 use super::request::{Prepared, Way};
 use super::resolve::Resolver;
-use super::{Attempt, Config};
+use crate::engine::Start;
 use crate::engine::{Outcome, Verdict};
 use crate::limits::{ADDRESSES_TRIED_MAX, ANSWER_BODY_BYTES_MAX, ANSWER_READ_BYTES, CONNECT_TRY_MAX, TIMEOUT_GRACE};
 use async_io::Timer;
@@ -32,14 +33,15 @@ impl Caller {
     }
 
     /// Makes the attempt. Its timeout bounds everything from the name look-up to the body's end.
-    pub(super) async fn make(&self, attempt: &Attempt) -> Outcome {
-        let timeout = attempt.timeout.to_std();
+    pub(super) async fn make(&self, attempt: &Start) -> Outcome {
+        let timeout = attempt.spec.timeout.to_std();
         if timeout.is_zero() {
-            let error = format!("a timeout of {} leaves no time for a call; accepted are 1ms to 1h", attempt.timeout);
+            let error =
+                format!("a timeout of {} leaves no time for a call; accepted are 1ms to 1h", attempt.spec.timeout);
             return Outcome::new(Verdict::Final, error);
         }
         let deadline = Instant::now() + timeout;
-        let timed_out = format!("timed out after {}", attempt.timeout);
+        let timed_out = format!("timed out after {}", attempt.spec.timeout);
         let call = async { self.call(attempt, deadline, &timed_out).await.unwrap_or_else(|ended| ended) };
         // The HTTP client keeps the deadline by itself and frees the connection then. This bounds
         // the name look-up, and the client where it does not let go.
@@ -51,7 +53,7 @@ impl Caller {
     }
 
     /// Either side is an outcome; the error's one ends the attempt early.
-    async fn call(&self, attempt: &Attempt, deadline: Instant, timed_out: &str) -> Result<Outcome, Outcome> {
+    async fn call(&self, attempt: &Start, deadline: Instant, timed_out: &str) -> Result<Outcome, Outcome> {
         let call = Prepared::of(attempt).map_err(|error| Outcome::new(Verdict::Final, error))?;
         let addresses = self.addresses(&call).await?;
         let response = self.connect(&call, &addresses, deadline).await.map_err(|failure| failure.outcome(timed_out))?;

@@ -13,8 +13,7 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
-use crate::engine::{Outcome, Verdict};
-use crate::job::{GoDuration, HttpCall};
+use crate::engine::{Outcome, Start, Token, Verdict};
 use async_channel::{Receiver, Sender};
 use attempt::Caller;
 use futures_lite::FutureExt;
@@ -22,35 +21,14 @@ use jiff::Timestamp;
 use resolve::Resolver;
 use std::io;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use uuid::Uuid;
-
-/// One attempt of one run.
-#[derive(Clone, Debug)]
-pub struct Attempt {
-    /// Comes back in the report; means nothing here.
-    pub token: u64,
-    /// Whose attempt it is.
-    pub job_id: Arc<str>,
-    /// What is called.
-    pub http: Arc<HttpCall>,
-    /// Bounds the attempt from the name look-up to the end of the answer's body.
-    pub timeout: GoDuration,
-    /// One id for all attempts of a run.
-    pub run_id: Uuid,
-    /// 1, 2, …
-    pub number: u32,
-    /// The instant of the grid that the run is for.
-    pub scheduled_at: Timestamp,
-}
 
 /// What came of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// The attempt's.
-    pub token: u64,
+    pub token: Token,
     /// How it ended.
     pub outcome: Outcome,
     /// From its start to its end, without the wait for a worker.
@@ -82,14 +60,14 @@ impl Executor {
     /// # Errors
     ///
     /// If the HTTP client or the thread cannot be started.
-    pub fn start(config: &Config, attempts: Receiver<Attempt>, reports: Sender<Report>) -> io::Result<Self> {
+    pub fn start(config: &Config, attempts: Receiver<Start>, reports: Sender<Report>) -> io::Result<Self> {
         Self::start_with(config, Resolver::of_system(), attempts, reports)
     }
 
     fn start_with(
         config: &Config,
         resolver: Resolver,
-        attempts: Receiver<Attempt>,
+        attempts: Receiver<Start>,
         reports: Sender<Report>,
     ) -> io::Result<Self> {
         let caller = Caller::new(config, resolver).map_err(io::Error::other)?;
@@ -115,7 +93,7 @@ impl Executor {
     }
 }
 
-fn work(workers: usize, caller: &Caller, attempts: &Receiver<Attempt>, reports: &Sender<Report>) {
+fn work(workers: usize, caller: &Caller, attempts: &Receiver<Start>, reports: &Sender<Report>) {
     let executor = smol::LocalExecutor::new();
     let tasks: Vec<_> = (0..workers).map(|_| executor.spawn(worker(caller, attempts, reports))).collect();
     smol::block_on(executor.run(async {
@@ -126,12 +104,12 @@ fn work(workers: usize, caller: &Caller, attempts: &Receiver<Attempt>, reports: 
 }
 
 /// An idle worker is small: an attempt's state is on the heap while there is one.
-async fn worker(caller: &Caller, attempts: &Receiver<Attempt>, reports: &Sender<Report>) {
+async fn worker(caller: &Caller, attempts: &Receiver<Start>, reports: &Sender<Report>) {
     while let Ok(attempt) = attempts.recv().await {
         let began = Instant::now();
         let made = Box::pin(AssertUnwindSafe(caller.make(&attempt)).catch_unwind()).await;
         let outcome = made.unwrap_or_else(|_| {
-            tracing::error!(job = %attempt.job_id, run = %attempt.run_id, "an attempt panicked");
+            tracing::error!(job_id = %attempt.spec.id, run_id = %attempt.run_id, "an attempt panicked");
             Outcome::new(Verdict::Final, "internal error")
         });
         let report = Report { token: attempt.token, outcome, took: began.elapsed() };

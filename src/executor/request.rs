@@ -1,8 +1,8 @@
 //! A job's call as a request that can be sent.
 
-use super::Attempt;
-use crate::job::HttpCall;
+use crate::engine::Start;
 use crate::job::http::{check_header, check_method, check_url, is_framing};
+use crate::job::{HttpCall, Spec};
 use isahc::config::Configurable;
 use isahc::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use isahc::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
@@ -24,7 +24,7 @@ pub(super) struct Prepared {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-    http: Arc<HttpCall>,
+    spec: Arc<Spec>,
     /// Whom to ask for an address, and for which port.
     pub(super) host: Host<String>,
     pub(super) port: u16,
@@ -40,11 +40,12 @@ pub(super) struct Way {
 
 impl Prepared {
     /// The error says what is wrong with the job.
-    pub(super) fn of(attempt: &Attempt) -> Result<Self, String> {
-        let http = Arc::clone(&attempt.http);
+    pub(super) fn of(attempt: &Start) -> Result<Self, String> {
+        let spec = Arc::clone(&attempt.spec);
+        let http = &spec.http;
         let method = check_method(&http.method)?;
         let mut url = check_url(&http.url)?;
-        let mut headers = job_headers(&http)?;
+        let mut headers = job_headers(http)?;
         if let Some(basic) = take_basic_auth(&mut url) {
             headers.entry(AUTHORIZATION).or_insert(basic);
         }
@@ -57,7 +58,7 @@ impl Prepared {
         if http.body.is_empty() && [Method::POST, Method::PUT, Method::PATCH].contains(&method) {
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        Ok(Self { method, uri, headers, http, host, port })
+        Ok(Self { method, uri, headers, spec, host, port })
     }
 
     /// `example.com:443`, for sentences.
@@ -84,10 +85,10 @@ impl Prepared {
     /// that sends none either, and would wait for the rest until the timeout; no server looks at
     /// the body of a HEAD.
     fn body(&self) -> AsyncBody {
-        if self.http.body.is_empty() || self.method == Method::HEAD {
+        if self.spec.http.body.is_empty() || self.method == Method::HEAD {
             AsyncBody::empty()
         } else {
-            AsyncBody::from(&*self.http.body)
+            AsyncBody::from(&*self.spec.http.body)
         }
     }
 }
@@ -109,12 +110,12 @@ fn job_headers(http: &HttpCall) -> Result<HeaderMap, String> {
     Ok(headers)
 }
 
-fn add_own_headers(headers: &mut HeaderMap, attempt: &Attempt) -> Result<(), String> {
+fn add_own_headers(headers: &mut HeaderMap, attempt: &Start) -> Result<(), String> {
     let own = [
         ("x-ksana-run-id", attempt.run_id.to_string()),
-        ("x-ksana-job-id", attempt.job_id.to_string()),
+        ("x-ksana-job-id", attempt.spec.id.to_string()),
         ("x-ksana-scheduled-at", attempt.scheduled_at.to_string()),
-        ("x-ksana-attempt", attempt.number.to_string()),
+        ("x-ksana-attempt", attempt.attempt.to_string()),
     ];
     for (name, value) in own {
         let (_, value) = check_header(name, &value)?;

@@ -1,11 +1,13 @@
 //! The executor against real sockets on loopback.
 
 use super::*;
+use crate::job::{GoDuration, HttpCall, JobId, Schedule, Spec};
 use crate::limits::ANSWER_BODY_BYTES_MAX;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use uuid::Uuid;
 
 /// Says what a connection gets for a request; false closes it.
 type Behaviour = dyn Fn(&str, &mut TcpStream) -> bool + Send + Sync;
@@ -101,21 +103,29 @@ fn get(url: impl AsRef<str>) -> HttpCall {
     HttpCall { method: "GET".into(), url: url.as_ref().into(), headers: vec![], body: "".into() }
 }
 
-fn attempt(http: HttpCall, timeout: &str) -> Attempt {
-    Attempt {
-        token: 7,
-        job_id: "job-1".into(),
-        http: Arc::new(http),
+fn attempt(http: HttpCall, timeout: &str) -> Start {
+    let spec = Spec {
+        id: JobId::parse("job-1").expect("an id"),
+        name: "a job".into(),
+        http,
+        schedule: Schedule::Once { run_at: clock() },
         timeout: timeout.parse().expect(timeout),
+        max_retries: 0,
+        retry_backoff: GoDuration::ZERO,
+    };
+    Start {
+        token: Token(7),
+        spec: Arc::new(spec),
         run_id: Uuid::from_u128(0x1234),
-        number: 2,
+        attempt: 2,
         scheduled_at: "2025-09-19T11:05:00Z".parse().expect("a time"),
+        lateness: jiff::SignedDuration::ZERO,
     }
 }
 
 /// A running executor and its two channels.
 struct Bench {
-    attempts: Sender<Attempt>,
+    attempts: Sender<Start>,
     reports: Receiver<Report>,
     executor: Executor,
 }
@@ -128,7 +138,7 @@ impl Bench {
         Self { attempts, reports, executor }
     }
 
-    fn report(&self, attempt: Attempt) -> Report {
+    fn report(&self, attempt: Start) -> Report {
         self.attempts.send_blocking(attempt).expect("the executor listens");
         self.reports.recv_blocking().expect("every attempt is reported")
     }
@@ -142,7 +152,7 @@ impl Bench {
 fn outcome_with(config: &Config, resolver: Resolver, http: HttpCall, timeout: &str) -> Outcome {
     let bench = Bench::new(config, resolver);
     let report = bench.report(attempt(http, timeout));
-    assert_eq!(report.token, 7);
+    assert_eq!(report.token, Token(7));
     bench.end();
     report.outcome
 }
@@ -535,8 +545,8 @@ fn hanging_calls_delay_nobody_while_a_worker_is_free() {
     for _ in 0..64 {
         bench.attempts.send_blocking(attempt(get(hang.url("/")), "1m")).expect("the executor listens");
     }
-    for token in 100..110 {
-        let report = bench.report(Attempt { token, ..attempt(get(quick.url("/")), "1m") });
+    for token in (100..110).map(Token) {
+        let report = bench.report(Start { token, ..attempt(get(quick.url("/")), "1m") });
         assert_eq!((report.token, report.outcome), (token, Outcome::success()));
     }
     drop(left);

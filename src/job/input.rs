@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::de::{Deserialize, Deserializer, Error};
 
 use super::draft::{File, HttpDraft, JobDraft, ProgressDraft, Request, RunDraft, ScheduleDraft, StateDraft};
-use super::field::{Field, Headers};
+use super::field::Headers;
 use super::{Defaults, GoDuration, HttpCall, Invalid, Job, JobId, Phase, Progress, Run, Schedule, Spec, State};
 
 /// A change of a job: what is `None` stays as it is.

@@ -49,7 +49,8 @@ fn has_the_shape(text: &[u8]) -> bool {
         None => rest,
     };
     let is_zulu = matches(offset, b"Z") || matches(offset, b"z");
-    let is_offset = || matches(offset, b"+00:00") && &offset[1..3] <= b"23" && &offset[4..6] <= b"59";
+    let is_offset =
+        || matches(offset, b"+00:00") && offset[1..3] <= *b"23".as_slice() && offset[4..6] <= *b"59".as_slice();
     matches(date_time, b"0000-00-00T00:00:00") && (is_zulu || is_offset())
 }
 

@@ -7,7 +7,10 @@ mod set;
 mod watch;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use keeper::{Look, Without};
 
 pub use first::ensure_default;
 pub use set::KeySet;
@@ -52,6 +55,20 @@ impl KeyRing {
 
     fn publish(&self, published: Published) {
         *self.published.write().unwrap_or_else(PoisonError::into_inner) = published;
+    }
+}
+
+/// How many keys a file holds; `None` where there is no file.
+///
+/// # Errors
+///
+/// Why it cannot be read.
+pub fn count(path: &Path) -> Result<Option<usize>, String> {
+    match file::look(path) {
+        Look::Keys(keys) => Ok(Some(keys.len())),
+        Look::Without(Without::Empty) => Ok(Some(0)),
+        Look::Without(Without::Absent) => Ok(None),
+        Look::Unusable(reason) => Err(reason),
     }
 }
 

@@ -65,14 +65,19 @@ pub enum Fatal {
     Save(io::Error),
     /// The executor is gone.
     Executor,
+    /// The scheduler's thread panicked; the log says where.
+    Panicked,
 }
 
 impl fmt::Display for Fatal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sync(error) => write!(f, "an fsync of the journal failed, so what is on the disk is unknown: {error}"),
+            Self::Sync(error) => {
+                write!(f, "an fsync of the journal failed, so what is on the disk is unknown: {error}")
+            }
             Self::Save(error) => write!(f, "jobs.json could not be written at the end: {error}"),
             Self::Executor => f.write_str("the executor ended unexpectedly"),
+            Self::Panicked => f.write_str("the scheduler ended by a bug"),
         }
     }
 }
@@ -92,11 +97,14 @@ enum Wake {
     Time,
 }
 
+/// Takes what came of a change.
+type Reply = Sender<Result<Job, Refusal>>;
+
 /// A change that is written down and waits for the fsync that covers it.
 #[derive(Debug)]
 struct Waiting {
     position: Position,
-    reply: Sender<Result<Job, Refusal>>,
+    reply: Reply,
     job: Job,
 }
 
@@ -105,7 +113,7 @@ struct Scheduler {
     parts: Parts,
     waiting: VecDeque<Waiting>,
     /// Commands for a job that another command of their turn was for.
-    deferred: VecDeque<(Command, Sender<Result<Job, Refusal>>)>,
+    deferred: VecDeque<(Command, Reply)>,
     /// More jobs were due than one turn takes.
     more_due: bool,
     order: Option<Order>,
@@ -115,12 +123,13 @@ struct Scheduler {
     busy: BusyWatch,
 }
 
-/// Runs the scheduler on the calling thread until it is ordered to end.
+/// Runs the scheduler on the calling thread until it is ordered to end. Gives how many attempts
+/// were still in flight then.
 ///
 /// # Errors
 ///
 /// Why the process has to end at once.
-pub fn run(parts: Parts) -> Result<(), Fatal> {
+pub fn run(parts: Parts) -> Result<usize, Fatal> {
     let late = LateWatch::new(parts.late_warn);
     let mut scheduler = Scheduler {
         parts,
@@ -187,7 +196,7 @@ impl Scheduler {
     }
 
     /// Answers who still waits, and leaves `jobs.json` as the only file.
-    async fn save(mut self) -> Result<(), Fatal> {
+    async fn save(mut self) -> Result<usize, Fatal> {
         self.parts.letters.close();
         while let Ok(letter) = self.parts.letters.try_recv() {
             drop(letter);
@@ -202,7 +211,7 @@ impl Scheduler {
                 return Err(Fatal::Save(error));
             }
         }
-        Ok(())
+        Ok(self.parts.engine.in_flight())
     }
 
     async fn take_disk_event(&mut self) -> Result<Option<io::Result<crate::store::SnapshotDone>>, Fatal> {
@@ -214,7 +223,6 @@ impl Scheduler {
 }
 
 /// A closed channel wakes nobody: its other end is gone, and whoever held it says so elsewhere.
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_or_else wants")]
 fn closed(_: async_channel::RecvError) -> Option<Wake> {
     None
 }

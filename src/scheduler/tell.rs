@@ -72,12 +72,11 @@ fn lateness_ms(run: &Run) -> Option<f64> {
 
 /// Tells that the disk begins or ceases to refuse changes.
 pub(super) fn refusal(refusal: Option<&str>) {
-    match refusal {
-        Some(reason) => tracing::error!(
-            reason,
-            "changes are refused; fires go on unrecorded, and a crash now may show them as missed"
-        ),
-        None => tracing::info!("changes are taken again, and everything is recorded"),
+    if let Some(reason) = refusal {
+        let consequence = "fires go on unrecorded, and a crash now may show them as missed";
+        tracing::error!(reason, consequence, "changes are refused");
+    } else {
+        tracing::info!("changes are taken again, and everything is recorded");
     }
 }
 

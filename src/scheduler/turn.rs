@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_channel::Sender;
 use jiff::Timestamp;
 
-use super::{Fatal, Order, Scheduler, Waiting, Wake, tell};
+use super::{Fatal, Order, Reply, Scheduler, Waiting, Wake, tell};
 use crate::clock;
 use crate::engine::{Command, Record, Refusal, Start, Turn};
 use crate::executor::Report;
@@ -24,7 +24,7 @@ struct Arrived {
 /// A command that can be done, once its record is written.
 struct Ready {
     record: Option<Record>,
-    reply: Sender<Result<Job, Refusal>>,
+    reply: Reply,
     job: Job,
 }
 
@@ -40,7 +40,7 @@ impl Scheduler {
             self.parts.engine.dispatch(now, &mut turn);
         }
         let mut records = self.parts.engine.take_records();
-        let (commands, reads) = self.sort(arrived.letters);
+        let (commands, questions) = self.sort(arrived.letters);
         let ready = self.plan(commands, now);
         records.extend(ready.iter().filter_map(|ready| ready.record.clone()));
         let written = self.write(&records);
@@ -49,7 +49,7 @@ impl Scheduler {
             tell::event(event, None);
         }
         self.settle(ready, &written);
-        self.read(reads);
+        self.read(questions);
         self.keep_up(now);
         Ok(())
     }
@@ -104,7 +104,7 @@ impl Scheduler {
 
     /// Commands that were put off come first; reads are answered at the end of the turn, so that
     /// they see what it has done.
-    fn sort(&mut self, letters: Vec<Letter>) -> (Vec<(Command, Sender<Result<Job, Refusal>>)>, Vec<Letter>) {
+    fn sort(&mut self, letters: Vec<Letter>) -> (Vec<(Command, Reply)>, Vec<Letter>) {
         let mut commands: Vec<_> = self.deferred.drain(..).collect();
         let mut reads = Vec::new();
         for letter in letters {
@@ -117,7 +117,7 @@ impl Scheduler {
     }
 
     /// Plans at most one command for a job, so that each is planned on a state that is true.
-    fn plan(&mut self, commands: Vec<(Command, Sender<Result<Job, Refusal>>)>, now: Timestamp) -> Vec<Ready> {
+    fn plan(&mut self, commands: Vec<(Command, Reply)>, now: Timestamp) -> Vec<Ready> {
         let mut ready = Vec::new();
         let mut touched: HashSet<JobId> = HashSet::new();
         for (command, reply) in commands {

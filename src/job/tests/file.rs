@@ -28,7 +28,15 @@ fn what_is_stored_is_what_is_read() {
     let runs = phases.map(|phase| {
         let id = uuid::Uuid::from_u128(7);
         let (scheduled_at, due_at, began_at) = (time(5), time(6), time(7));
-        Some(Box::new(Run { id, scheduled_at, due_at, began_at, attempts: u32::MAX, phase }))
+        Some(Box::new(Run {
+            id,
+            scheduled_at,
+            due_at,
+            began_at,
+            started_at: Some(began_at),
+            attempts: u32::MAX,
+            phase,
+        }))
     });
     let state = State { anchor: Some(time(2)), planned: Some(time(3)), fired: Some(time(4)), held: true, run: None };
     let full = Progress {
