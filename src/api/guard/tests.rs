@@ -291,6 +291,10 @@ fn at_the_cap_who_is_being_answered_stays() {
         assert_eq!(newcomer.send(GET).answer().status, 200);
         std::mem::forget(newcomer);
     }
+    // Nor does an answer that is still leaving protect its connection more than work does.
+    let mut slow = Client::to(server.address());
+    assert_eq!(slow.send("GET /flood HTTP/1.1\r\nHost: x\r\n\r\n").head().status, 200);
+    assert_eq!(Client::to(server.address()).send(GET).answer().status, 200);
     drop(go);
     assert_eq!(busy.answer().status, 200);
 }
@@ -378,7 +382,7 @@ fn held(guard: &Guard, gone: async_channel::Receiver<()>) -> Held {
                 *counted.lock().expect("nobody panics with it") += 1;
                 let _closed = gone.recv().await;
             }
-            echo(conn).await
+            if conn.path() == "/flood" { flood(conn).await } else { echo(conn).await }
         }
     });
     Held { server, held }
