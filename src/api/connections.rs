@@ -14,15 +14,24 @@ pub(super) struct Connections {
     table: Mutex<Table>,
 }
 
-/// The key of both maps is a number that only grows, given at the arrival and anew with each
+/// How a connection stands, in the order in which they give way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Silent, idle, half a head or half a body.
+    Unfinished,
+    /// An answer has begun to leave: it may be through already, or wait for a client that takes nothing.
+    Answering,
+    /// A whole request is here and is being worked on.
+    Working,
+}
+
+/// The key of each map is a number that only grows, given at the arrival and anew with each
 /// answered request. So the first entry is the one that has been longest without a whole request.
 #[derive(Debug, Default)]
 struct Table {
     next_rank: u64,
-    /// Silent, idle, half a head or half a body: these give way first.
-    unfinished: BTreeMap<u64, Arc<Seat>>,
-    /// A whole request is here and its answer is not yet sent: these go last.
-    answering: BTreeMap<u64, Arc<Seat>>,
+    /// One map for each [`Standing`].
+    seats: [BTreeMap<u64, Arc<Seat>>; 3],
     /// The log has been told that there is no room; it is told again only after there was some.
     full_told: bool,
 }
@@ -42,7 +51,7 @@ pub(super) struct Place {
     connections: Arc<Connections>,
     seat: Arc<Seat>,
     rank: u64,
-    answering: bool,
+    standing: Standing,
 }
 
 const LOCK: &str = "nobody panics while he holds this lock";
@@ -59,7 +68,7 @@ impl Connections {
         let gone = if table.len() < self.max { None } else { table.take_first() };
         let told = gone.is_some() && !std::mem::replace(&mut table.full_told, true);
         let rank = table.rank();
-        table.unfinished.insert(rank, Arc::clone(&seat));
+        table.of(Standing::Unfinished).insert(rank, Arc::clone(&seat));
         drop(table);
         if told {
             tracing::warn!(max = self.max, "at the cap on connections; the longest silent ones give way");
@@ -67,14 +76,14 @@ impl Connections {
         if let Some(gone) = gone {
             gone.cut();
         }
-        Place { connections: Arc::clone(self), seat, rank, answering: false }
+        Place { connections: Arc::clone(self), seat, rank, standing: Standing::Unfinished }
     }
 
     /// Ends every connection that is not in the middle of being answered, now and from now on.
     pub(super) fn close_unfinished(&self) {
         self.ending.store(true, Ordering::SeqCst);
-        // Whoever joins `unfinished` after this has taken the lock after the store, and sees it.
-        let waiting: Vec<_> = self.table().unfinished.values().cloned().collect();
+        // Whoever becomes unfinished after this has taken the lock after the store, and sees it.
+        let waiting: Vec<_> = self.table().of(Standing::Unfinished).values().cloned().collect();
         for seat in waiting {
             seat.wake();
         }
@@ -83,11 +92,8 @@ impl Connections {
     /// Ends every connection.
     pub(super) fn close_all(&self) {
         self.ending.store(true, Ordering::SeqCst);
-        let mut table = self.table();
-        let mut all = std::mem::take(&mut table.unfinished);
-        all.append(&mut table.answering);
-        drop(table);
-        for seat in all.into_values() {
+        let all = std::mem::take(&mut self.table().seats);
+        for seat in all.iter().flat_map(BTreeMap::values) {
             seat.cut();
         }
     }
@@ -104,7 +110,7 @@ impl Connections {
 
 impl Table {
     fn len(&self) -> usize {
-        self.unfinished.len() + self.answering.len()
+        self.seats.iter().map(BTreeMap::len).sum()
     }
 
     fn rank(&mut self) -> u64 {
@@ -113,11 +119,11 @@ impl Table {
     }
 
     fn take_first(&mut self) -> Option<Arc<Seat>> {
-        self.unfinished.pop_first().or_else(|| self.answering.pop_first()).map(|(_, seat)| seat)
+        self.seats.iter_mut().find_map(BTreeMap::pop_first).map(|(_, seat)| seat)
     }
 
-    fn standing(&mut self, answering: bool) -> &mut BTreeMap<u64, Arc<Seat>> {
-        if answering { &mut self.answering } else { &mut self.unfinished }
+    fn of(&mut self, standing: Standing) -> &mut BTreeMap<u64, Arc<Seat>> {
+        &mut self.seats[standing as usize]
     }
 }
 
@@ -136,33 +142,27 @@ impl Seat {
 }
 
 impl Place {
-    /// A whole request is here, as far as is known.
-    pub(super) fn answering(&mut self) {
-        self.stand(true, false);
-    }
-
-    /// The rest of a request has to be waited for.
-    pub(super) fn unfinished(&mut self) {
-        self.stand(false, false);
+    /// From now on the connection stands like this.
+    pub(super) fn stand(&mut self, standing: Standing) {
+        if self.standing != standing {
+            self.move_to(standing, false);
+        }
     }
 
     /// A request has been answered; the next one is waited for, from the end of the line.
     pub(super) fn answered(&mut self) {
-        self.stand(false, true);
+        self.move_to(Standing::Unfinished, true);
     }
 
-    fn stand(&mut self, answering: bool, anew: bool) {
-        if self.answering == answering && !anew {
-            return;
-        }
+    fn move_to(&mut self, standing: Standing, to_the_end: bool) {
         let mut table = self.connections.table();
-        let was = std::mem::replace(&mut self.answering, answering);
+        let was = std::mem::replace(&mut self.standing, standing);
         // An entry that is no longer there has been cut, and must not come back.
-        let Some(seat) = table.standing(was).remove(&self.rank) else { return };
-        if anew {
+        let Some(seat) = table.of(was).remove(&self.rank) else { return };
+        if to_the_end {
             self.rank = table.rank();
         }
-        table.standing(answering).insert(self.rank, seat);
+        table.of(standing).insert(self.rank, seat);
     }
 
     /// Remembers whom to wake if this connection has to go. To be called before [`Place::is_cut`]
@@ -189,7 +189,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut table = self.connections.table();
-        table.standing(self.answering).remove(&self.rank);
+        table.of(self.standing).remove(&self.rank);
         // Not at the first free place: a crowd at the door would make a line of log each second.
         if table.len() < self.connections.max / 4 * 3 {
             table.full_told = false;
@@ -207,7 +207,7 @@ mod tests {
         let silent = connections.enter();
         let mut idle = connections.enter();
         let half = connections.enter();
-        idle.answering();
+        idle.stand(Standing::Working);
         idle.answered();
         let newcomer = connections.enter();
         assert!(silent.is_cut());
@@ -223,25 +223,29 @@ mod tests {
     fn who_is_being_answered_goes_last() {
         let connections = Connections::new(2);
         let mut busy = connections.enter();
-        busy.answering();
+        busy.stand(Standing::Working);
         let mut other = connections.enter();
         let newcomer = connections.enter();
         assert!(other.is_cut() && !busy.is_cut());
-        other.answering();
+        other.stand(Standing::Working);
         assert_eq!(connections.len(), 2, "who was cut does not come back");
         drop(newcomer);
         let mut last = connections.enter();
-        last.answering();
-        let _newest = connections.enter();
-        assert!(busy.is_cut() && !last.is_cut());
+        last.stand(Standing::Working);
+        last.stand(Standing::Answering);
+        let mut newest = connections.enter();
+        assert!(last.is_cut() && !busy.is_cut(), "an answer may be through already, work is not");
+        newest.stand(Standing::Working);
+        let _one_more = connections.enter();
+        assert!(busy.is_cut() && !newest.is_cut());
     }
 
     #[test]
     fn waiting_for_a_body_does_not_count_as_being_answered() {
         let connections = Connections::new(2);
         let mut dribbler = connections.enter();
-        dribbler.answering();
-        dribbler.unfinished();
+        dribbler.stand(Standing::Working);
+        dribbler.stand(Standing::Unfinished);
         let _other = connections.enter();
         let _newcomer = connections.enter();
         assert!(dribbler.is_cut());

@@ -25,7 +25,7 @@ mod head_end;
 use alarm::Alarm;
 use head_end::HeadEnd;
 
-use super::connections::{Connections, Place};
+use super::connections::{Connections, Place, Standing};
 use super::refusal;
 use crate::limits;
 
@@ -145,26 +145,20 @@ struct Instead {
 }
 
 impl<T: Transport> Guarded<T> {
-    /// Takes note of bytes that have come, and says whether they came in time.
-    fn received(&mut self, bytes: &[u8]) -> bool {
-        let now = Instant::now();
+    /// Takes note of bytes that have come. Whether they came in time is asked only when there are
+    /// none: a client that is never waited for soon runs into the limits of size.
+    fn received(&mut self, bytes: &[u8]) {
         if let Phase::Idle { .. } = self.phase {
-            self.phase = Phase::Head { since: now, end: HeadEnd::default() };
+            self.phase = Phase::Head { since: Instant::now(), end: HeadEnd::default() };
         }
-        if let Phase::Head { since, end } = &mut self.phase {
-            if now > *since + self.deadlines.head {
-                return false;
-            }
-            if end.is_in(bytes) {
-                self.phase = Phase::Request { since: now };
-            }
+        if let Phase::Head { end, .. } = &mut self.phase
+            && end.is_in(bytes)
+        {
+            self.phase = Phase::Request { since: Instant::now() };
         }
-        match self.phase {
-            Phase::Request { since } if now > since + self.deadlines.body => return false,
-            Phase::Request { .. } => self.place.answering(),
-            _ => {}
+        if let Phase::Request { .. } = self.phase {
+            self.place.stand(Standing::Working);
         }
-        true
     }
 
     /// Nothing has come yet: until when this is fine, and whether it no longer is.
@@ -176,7 +170,7 @@ impl<T: Transport> Guarded<T> {
             Phase::Answer { .. } | Phase::Closing => None,
         };
         if let Phase::Request { .. } = self.phase {
-            self.place.unfinished();
+            self.place.stand(Standing::Unfinished);
         }
         self.place.watch(cx.waker());
         self.place.is_cut()
@@ -209,7 +203,7 @@ impl<T: Transport> Guarded<T> {
             return false;
         }
         self.phase = Phase::Answer { flushed: false };
-        self.place.answering();
+        self.place.stand(Standing::Answering);
         self.instead = refusal::instead_of(bytes).map(|bytes| Instead { bytes, sent: 0 });
         self.instead.is_some()
     }
@@ -261,8 +255,8 @@ impl<T: Transport> AsyncRead for Guarded<T> {
         }
         match Pin::new(&mut this.transport).poll_read(cx, buffer) {
             Poll::Ready(Ok(count)) if count > 0 => {
-                this.expired = !this.received(&buffer[..count]);
-                Poll::Ready(if this.expired { this.gone() } else { Ok(count) })
+                this.received(&buffer[..count]);
+                Poll::Ready(Ok(count))
             }
             Poll::Pending => {
                 this.expired = this.is_waited_for_in_vain(cx);

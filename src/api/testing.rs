@@ -125,6 +125,14 @@ impl Client {
         Answer { status, head, body: Vec::new() }
     }
 
+    /// Takes so many bytes of what comes.
+    pub(super) fn take(&mut self, count: usize) {
+        while self.rest.len() < count {
+            assert!(self.more(), "the connection ended");
+        }
+        self.rest.drain(..count);
+    }
+
     /// Whether the server ends the connection, one way or the other, without another byte.
     pub(super) fn is_ended(&mut self) -> bool {
         self.rest.is_empty() && !self.more()

@@ -67,6 +67,16 @@ fn half_a_body_that_nobody_reads_is_ended_after_the_answer() {
 }
 
 #[test]
+fn half_a_body_that_was_called_for_is_ended() {
+    let guard = guard(Deadlines { body: SHORT, ..patient() });
+    let server = guarded(&guard, echo);
+    let mut client = Client::to(server.address());
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+    assert_eq!(client.head().status, 100);
+    assert!(client.send("a").is_ended());
+}
+
+#[test]
 fn idle_between_requests_is_ended() {
     let guard = guard(Deadlines { idle: SHORT, ..patient() });
     let server = guarded(&guard, echo);
@@ -83,6 +93,7 @@ fn dribbling_a_head_gains_no_time() {
     let mut client = Client::to(server.address());
     let begun = Instant::now();
     client.send("GET / HTTP/1.1\r\nX: ");
+    eventually("it is let in", || guard.open() == 1);
     while client.try_send("x") {
         assert!(begun.elapsed() < PATIENCE, "it may go on for ever");
         std::thread::sleep(SHORT / 20);
@@ -119,12 +130,20 @@ fn expiry_is_sticky() {
             conn.ok("")
         }
     });
+    let told = || {
+        let mut outcome = None;
+        eventually("a read has ended", || {
+            outcome = told.try_recv().ok();
+            outcome.is_some()
+        });
+        outcome.expect("it has ended")
+    };
     let mut client = Client::to(server.address());
     client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\na");
-    assert_eq!(block_on(told.recv()), Ok(Ok(1)));
-    assert_eq!(block_on(told.recv()), Ok(Err(ErrorKind::TimedOut)));
+    assert_eq!(told(), Ok(1));
+    assert_eq!(told(), Err(ErrorKind::TimedOut));
     client.try_send("a");
-    assert_eq!(block_on(told.recv()), Ok(Err(ErrorKind::TimedOut)));
+    assert_eq!(told(), Err(ErrorKind::TimedOut));
     assert!(client.is_ended());
 }
 
@@ -139,24 +158,36 @@ fn working_on_an_answer_has_no_deadline() {
     assert_eq!(client.send(GET).answer().status, 200);
 }
 
+/// Answers with more than the kernel keeps for a client.
+async fn flood(conn: Conn) -> Conn {
+    conn.ok(vec![b'x'; FLOOD_BYTES])
+}
+
+const FLOOD_BYTES: usize = 64 * 1024 * 1024;
+
 #[test]
 fn an_answer_that_nobody_takes_is_ended() {
     let guard = guard(Deadlines { stall: SHORT, ..patient() });
-    let server = guarded(&guard, async |conn: Conn| conn.ok(vec![b'x'; 64 * 1024 * 1024]));
+    let server = guarded(&guard, flood);
     let mut client = Client::to(server.address());
-    client.send(GET);
+    assert_eq!(client.send(GET).head().status, 200);
     eventually("the place is free", || guard.open() == 0);
 }
 
+/// The deadline counts from the last byte that was taken.
 #[test]
 fn an_answer_that_is_taken_slowly_is_not_ended() {
-    let guard = guard(Deadlines { stall: SHORT * 5, ..patient() });
-    let server = guarded(&guard, async |conn: Conn| {
-        let conn = conn.with_response_header("Access-Control-Allow-Origin", "*");
-        conn.ok(vec![b'x'; 32 * 1024 * 1024])
-    });
+    let stall = SHORT * 5;
+    let guard = guard(Deadlines { stall, ..patient() });
+    let server = guarded(&guard, flood);
     let mut client = Client::to(server.address());
-    assert_eq!(client.send(GET).answer().body.len(), 32 * 1024 * 1024);
+    let begun = Instant::now();
+    client.send(GET).head();
+    for _ in 0..32 {
+        client.take(FLOOD_BYTES / 32);
+        std::thread::sleep(stall / 16);
+    }
+    assert!(begun.elapsed() > stall);
 }
 
 #[test]
@@ -260,6 +291,10 @@ fn at_the_cap_who_is_being_answered_stays() {
         assert_eq!(newcomer.send(GET).answer().status, 200);
         std::mem::forget(newcomer);
     }
+    // Nor does an answer that is still leaving protect its connection more than work does.
+    let mut slow = Client::to(server.address());
+    assert_eq!(slow.send("GET /flood HTTP/1.1\r\nHost: x\r\n\r\n").head().status, 200);
+    assert_eq!(Client::to(server.address()).send(GET).answer().status, 200);
     drop(go);
     assert_eq!(busy.answer().status, 200);
 }
@@ -314,16 +349,15 @@ fn nothing_is_waited_for_after_the_end_has_begun() {
 #[test]
 fn a_shutdown_has_a_deadline() {
     let guard = guard(patient());
-    let (_go, gone) = async_channel::bounded::<()>(1);
-    let server = held(&guard, gone);
+    let server = guarded(&guard, flood);
     let mut busy = Client::to(server.address());
-    busy.send("GET /held HTTP/1.1\r\nHost: x\r\n\r\n");
-    eventually("it is being answered", || server.held.lock().is_ok_and(|held| *held == 1));
-    let outcome = server.server.shut_down(SHORT).or(async {
+    busy.send(GET).head();
+    let outcome = server.shut_down(SHORT).or(async {
         async_io::Timer::after(PATIENCE).await;
         panic!("no deadline")
     });
     assert!(!block_on(outcome));
+    eventually("what was not answered is cut off", || guard.open() == 0);
 }
 
 /// A server whose `/held` is answered when the channel is closed.
@@ -348,7 +382,7 @@ fn held(guard: &Guard, gone: async_channel::Receiver<()>) -> Held {
                 *counted.lock().expect("nobody panics with it") += 1;
                 let _closed = gone.recv().await;
             }
-            echo(conn).await
+            if conn.path() == "/flood" { flood(conn).await } else { echo(conn).await }
         }
     });
     Held { server, held }

@@ -196,13 +196,20 @@ fn answers_before_any_handler_are_ours_too() {
         ("GET / HTTP/1.1\r\nHost: x\r\nExpect: cake\r\n\r\n".to_owned(), 417, "expectation_failed"),
         ("GET / HTTP/4.0\r\nHost: x\r\n\r\n".to_owned(), 505, "version_not_supported"),
     ] {
-        for before in ["", "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"] {
+        let fine = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
+        for (before, at_once) in [("", true), (fine, false), (fine, true)] {
             let server = served(&api());
             let mut client = Client::to(server.address());
-            if !before.is_empty() {
-                assert_eq!(client.send(before).answer().status, 200);
+            if at_once {
+                client.try_send(format!("{before}{sent}"));
             }
-            client.try_send(&sent);
+            if !before.is_empty() {
+                client.send(if at_once { "" } else { before });
+                assert_eq!(client.answer().status, 200);
+            }
+            if !at_once {
+                client.try_send(&sent);
+            }
             let answer = client.answer();
             assert_eq!(answer.status, status, "{answer:?}");
             assert_eq!(answer.json()["error"], error);
