@@ -187,7 +187,8 @@ mod tests {
         check("{\"name\":\"a\"}{\"name\":\"b\"}", "invalid_json", None, "trailing");
         check(b"{\"name\":\"\xff\"}", "invalid_json", None, "UTF-8 from byte 9");
         check("{\"name\":\"a\",}", "invalid_json", None, "line 1");
-        check("[".repeat(100_000), "invalid_json", None, "recursion");
+        check("{\"a\":".repeat(100_000), "invalid", Some("/a"), "unknown field");
+        check("[".repeat(100_000), "invalid", None, "no JSON object");
     }
 
     #[test]

@@ -21,6 +21,7 @@ impl Handler for Frame {
         let headers = conn.response_headers_mut();
         headers.insert(KnownHeaderName::Server, "ksana");
         headers.insert(KnownHeaderName::AccessControlAllowOrigin, "*");
+        headers.insert(KnownHeaderName::AccessControlExposeHeaders, "Link, Location, Retry-After");
         if !clear {
             headers.insert(KnownHeaderName::Connection, "close");
         }

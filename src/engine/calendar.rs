@@ -96,8 +96,8 @@ fn miss(progress: &mut Progress, run_at: Timestamp) {
 pub(super) fn anchor(job: &mut Job, now: Timestamp) {
     job.progress.state.fired = None;
     job.progress.state.anchor = match job.spec.schedule {
-        Schedule::Every { start_at: None, .. } | Schedule::Once { .. } => Some(now),
-        Schedule::Every { .. } => None,
+        Schedule::Every { start_at: None, .. } => Some(now),
+        Schedule::Every { .. } | Schedule::Once { .. } => None,
     };
 }
 
@@ -116,8 +116,8 @@ pub(super) fn plan_after_restart(job: &mut Job, now: Timestamp) -> Option<Timest
     match job.spec.schedule {
         Schedule::Once { .. } if once_waits(job) => None,
         Schedule::Once { run_at } => {
-            // The older service, which kept no anchor, writes down no more than that the job ran
-            // after its instant. Of a job of ours, paused at its instant, a run-now does the same.
+            // The older service writes down no more than that the job ran after its instant. A
+            // run-now of a job of ours, paused at its instant, looks the same but for the anchor.
             let ran = job.progress.last_run_at.is_some_and(|last| last >= run_at);
             let was_taken = ran || job.progress.last_status == Status::Missed;
             if job.progress.state.anchor.is_none() && run_at <= now && was_taken {

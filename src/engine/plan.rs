@@ -38,6 +38,8 @@ impl Engine {
                     phase: Phase::Queued,
                 };
                 job.progress.state.run = Some(Box::new(run));
+                // From now on `last_run_at` alone does not tell whether a `once` was taken.
+                job.progress.state.anchor.get_or_insert(now);
                 Ok(progressed(job))
             }
             Command::Pause(id) => Ok(switched(self.existing(id)?, false, now)),

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::snapshot::Sum;
@@ -108,11 +109,29 @@ impl Folder {
         remove_if_there(&self.path.join(SUMS))
     }
 
+    /// Makes the file that becomes the snapshot. It holds what jobs send, secrets among it, so only
+    /// the owner may read it, unless he gave the present one other permissions.
+    pub(super) fn create_snapshot(&self) -> io::Result<File> {
+        let path = self.snapshot_unfinished();
+        let file = private().create(true).truncate(true).write(true).open(&path)?;
+        if let Ok(present) = std::fs::metadata(self.snapshot()) {
+            file.set_permissions(present.permissions())?;
+        }
+        Ok(file)
+    }
+
     /// Removes what an interrupted snapshot left.
     pub(super) fn remove_unfinished(&self) -> io::Result<()> {
         remove_if_there(&self.snapshot_unfinished())?;
         remove_if_there(&self.path.join(SUMS_UNFINISHED))
     }
+}
+
+/// A file that only its owner reads.
+pub(super) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
 }
 
 /// One line of the note; a snapshot that is not there has one too.

@@ -163,8 +163,7 @@ fn write_snapshot(
     request: &SnapshotRequest,
     events: &async_channel::Sender<DiskEvent>,
 ) -> io::Result<Sum> {
-    let unfinished = folder.snapshot_unfinished();
-    let mut out = BufWriter::with_capacity(WRITE_BYTES, File::create(&unfinished)?);
+    let mut out = BufWriter::with_capacity(WRITE_BYTES, folder.create_snapshot()?);
     let mut jobs = Chunks { request, events, chunk: Vec::new().into_iter(), end: None };
     let sum = snapshot::write(&mut out, request.updated_at, &mut jobs)?;
     if jobs.end != Some(End::Whole) {
@@ -173,7 +172,7 @@ fn write_snapshot(
     out.flush()?;
     out.get_ref().sync_all()?;
     folder.write_sums(&[request.present, Some(sum)])?;
-    fs::rename(&unfinished, folder.snapshot())?;
+    fs::rename(folder.snapshot_unfinished(), folder.snapshot())?;
     folder.sync()?;
     for segment in &request.covers {
         fs::remove_file(folder.segment(*segment))?;

@@ -1,11 +1,12 @@
 //! The segment that is written to now.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::folder::private;
 use super::line;
 use crate::engine::Record;
 
@@ -26,7 +27,7 @@ pub(super) struct Journal {
 impl Journal {
     /// Begins a segment, which must be new.
     pub(super) fn create(path: &Path, number: u64) -> io::Result<Self> {
-        let file = OpenOptions::new().create_new(true).read(true).write(true).open(path)?;
+        let file = private().create_new(true).read(true).write(true).open(path)?;
         Ok(Self { file: Arc::new(file), number, len: 0, synced: 0, torn: false, buffer: Vec::new() })
     }
 

@@ -184,7 +184,7 @@ impl Store {
                 is_running: false,
                 before: Vec::new(),
                 is_new: true,
-                done: Position::default(),
+                done: Position { segment: number, len: 0 },
                 last_request: now,
             },
             snapshot: Snapshots {
@@ -275,7 +275,7 @@ impl Store {
             DiskEvent::SyncFailed(error) => Err(error),
             DiskEvent::Synced { segment, len } => {
                 self.sync.is_running = false;
-                self.sync.done = Position { segment, len };
+                self.sync.done = self.sync.done.max(Position { segment, len });
                 if let Some(journal) = self.journal.as_mut().filter(|journal| journal.number() == segment) {
                     journal.set_synced(len);
                 }
@@ -346,10 +346,13 @@ impl Store {
         let number = self.segments.last().map_or(1, |last| last + 1);
         let journal = Journal::create(&self.folder.segment(number), number)?;
         self.segments.push(number);
-        if let Some(old) = self.journal.replace(journal).filter(|old| !old.is_synced()) {
-            self.sync.before.push(Arc::clone(old.file()));
-        }
         self.sync.is_new = true;
+        match self.journal.replace(journal).filter(|old| !old.is_synced()) {
+            Some(old) => self.sync.before.push(Arc::clone(old.file())),
+            // Up to the start of the new segment there is nothing left to wait for.
+            None if self.sync.before.is_empty() => self.sync.done = Position { segment: number, len: 0 },
+            None => {}
+        }
         Ok(())
     }
 

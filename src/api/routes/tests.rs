@@ -29,9 +29,7 @@ fn check(line: &str, status: u16, error: Option<&str>) {
 fn every_route_is_there() {
     for line in [
         "GET /jobs",
-        "POST /jobs",
         "GET /jobs/a",
-        "PATCH /jobs/a",
         "DELETE /jobs/a",
         "POST /jobs/a/run-now",
         "POST /jobs/a/pause",
@@ -39,10 +37,13 @@ fn every_route_is_there() {
         "GET /jobs/",
         "GET /jobs?limit=1",
         "GET /jobs/a.b_c~d-e/?x",
-        "GET /jobs/%61%2Fb",
+        "GET /jobs/%61b",
     ] {
         check(line, 503, Some("unavailable"));
     }
+    check("POST /jobs", 400, Some("invalid_json"));
+    check("PATCH /jobs/a", 400, Some("invalid_json"));
+    check("GET /jobs/%61%2Fb", 404, Some("not_found"));
     check("GET /health", 200, None);
     check("GET /ready", 200, None);
 }
