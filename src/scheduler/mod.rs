@@ -2,6 +2,8 @@
 //! the clock once, decides, writes once, and starts what is due.
 
 mod tell;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 use std::collections::VecDeque;
@@ -131,18 +133,7 @@ struct Scheduler {
 ///
 /// Why the process has to end at once.
 pub fn run(parts: Parts) -> Result<usize, Fatal> {
-    let late = LateWatch::new(parts.late_warn);
-    let mut scheduler = Scheduler {
-        parts,
-        waiting: VecDeque::new(),
-        deferred: VecDeque::new(),
-        more_due: false,
-        order: None,
-        told_refusal: None,
-        late,
-        busy: BusyWatch::default(),
-        snapshots: SnapshotWatch::default(),
-    };
+    let mut scheduler = Scheduler::new(parts);
     scheduler.recover();
     async_io::block_on(async {
         while !scheduler.has_ended() {
@@ -154,6 +145,21 @@ pub fn run(parts: Parts) -> Result<usize, Fatal> {
 }
 
 impl Scheduler {
+    fn new(parts: Parts) -> Self {
+        let late = LateWatch::new(parts.late_warn);
+        Self {
+            parts,
+            waiting: VecDeque::new(),
+            deferred: VecDeque::new(),
+            more_due: false,
+            order: None,
+            told_refusal: None,
+            late,
+            busy: BusyWatch::default(),
+            snapshots: SnapshotWatch::default(),
+        }
+    }
+
     fn recover(&mut self) {
         let mut turn = Turn::default();
         self.parts.engine.recover(clock::now(), &mut turn);
