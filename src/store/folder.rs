@@ -93,12 +93,12 @@ impl Folder {
 
     /// Puts the names of the folder on the disk (fsync of a directory, as POSIX has it).
     pub(super) fn sync(&self) -> io::Result<()> {
-        let (held, there) = (self.handle.metadata()?, std::fs::metadata(&self.path)?);
-        if (held.dev(), held.ino()) == (there.dev(), there.ino()) {
-            return self.handle.sync_all();
+        let held = self.handle.metadata()?;
+        match std::fs::metadata(&self.path) {
+            // Somebody put another one in its place.
+            Ok(there) if (held.dev(), held.ino()) != (there.dev(), there.ino()) => File::open(&self.path)?.sync_all(),
+            _ => self.handle.sync_all(),
         }
-        // Somebody put another one in its place.
-        File::open(&self.path)?.sync_all()
     }
 
     /// The contents of the snapshot that the service itself wrote or began with; `None` where no

@@ -155,6 +155,7 @@ fn changes_are_refused_while_the_folder_is_gone_and_taken_once_it_is_back() {
     up.synced_turn(&[put("a", "1")]);
     let away = world.path().with_extension("away");
     fs::rename(world.path(), &away).expect("own folder");
+    up.synced_turn(&[put("a", "2")]);
     up.snapshot().expect_err("there is no folder");
     assert!(up.store.refusal().is_some());
     up.try_turn(&[put("b", "1")]).expect_err("it would be lost");
@@ -164,7 +165,19 @@ fn changes_are_refused_while_the_folder_is_gone_and_taken_once_it_is_back() {
     assert_eq!(up.store.refusal(), None);
     up.synced_turn(&[put("c", "1")]);
     up.kill();
-    assert_eq!(world.open().names(), "a=1 c=1");
+    assert_eq!(world.open().names(), "a=2 c=1");
+}
+
+#[test]
+fn the_first_fsync_of_a_segment_needs_no_path_to_its_folder() {
+    let world = World::new();
+    let mut up = world.open();
+    let away = world.path().with_extension("away");
+    fs::rename(world.path(), &away).expect("own folder");
+    up.synced_turn(&[put("a", "1")]);
+    fs::rename(&away, world.path()).expect("own folder");
+    up.kill();
+    assert_eq!(world.open().names(), "a=1");
 }
 
 #[test]
