@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Builder, Call, Ksana, Receiver, every, hourly};
+use crate::support::{Builder, Call, Ksana, Receiver, eventually, every, hourly, with};
 
 const TARGET: &str = "http://127.0.0.1:9/";
 
@@ -47,7 +47,7 @@ fn an_fsync_that_fails_ends_the_process_and_the_restart_reads_what_is_there() {
     let mut ksana = builder.start();
     let mut acknowledged = Vec::new();
     let refused = (0..100).find_map(|number| {
-        let job = crate::support::with(hourly(TARGET), &json!({"id": format!("j{number}")}));
+        let job = with(hourly(TARGET), &json!({"id": format!("j{number}")}));
         match ksana.call("POST", "/jobs").json(&job).try_send() {
             Ok(answer) if answer.status == 201 => {
                 acknowledged.push(answer.json());
@@ -66,6 +66,60 @@ fn an_fsync_that_fails_ends_the_process_and_the_restart_reads_what_is_there() {
     for job in acknowledged {
         assert_eq!(heir.job(job["id"].as_str().expect("a job has an id")), job);
     }
+}
+
+/// Kills a daemon at its first, its second, its third … system call of that name, each in a run of its own, from
+/// the start over a snapshot to the one at the end. Gives how many runs it took to come through.
+fn kill_at_every(call: &str) -> Option<usize> {
+    let old = json!({"version": 1, "jobs": [with(hourly(TARGET), &json!({"id": "old"}))]});
+    for step in 1.. {
+        // The step itself is not done either.
+        let inject = format!("/^{call}(at2?)?$:error=EIO:signal=SIGKILL:when={step}");
+        let builder = Builder::new().jobs_json(old.to_string());
+        let mut ksana = builder.traced(&format!("/^{call}(at2?)?$"), Some(&inject))?.launch();
+        let mut acknowledged = vec!["old"];
+        let mut create = |ksana: &Ksana, id| {
+            let create = ksana.call("POST", "/jobs").json(&with(hourly(TARGET), &json!({"id": id})));
+            if create.try_send().is_ok_and(|answer| answer.status == 201) {
+                acknowledged.push(id);
+            }
+        };
+        if ksana.has_come_to_listen() {
+            create(&ksana, "new");
+            eventually("the snapshot, or the kill", || {
+                let is_there = fs::read_to_string(ksana.jobs_file()).is_ok_and(|text| text.contains("\"new\""));
+                (is_there || ksana.has_ended()).then_some(())
+            });
+            create(&ksana, "newer");
+        }
+        let is_killed = ksana.has_ended() || ksana.stop() != 0;
+        let heir = ksana.rival().start();
+        for id in acknowledged {
+            heir.job(id);
+        }
+        if !is_killed {
+            return Some(step);
+        }
+    }
+    unreachable!("a daemon has its last step")
+}
+
+#[test]
+fn a_kill_at_any_fsync_of_a_snapshot_loses_nothing_acknowledged() {
+    let Some(runs) = kill_at_every("fsync") else { return };
+    assert!(runs > 8, "{runs}");
+}
+
+#[test]
+fn a_kill_at_any_rename_loses_nothing_acknowledged() {
+    let Some(runs) = kill_at_every("rename") else { return };
+    assert!(runs > 4, "{runs}");
+}
+
+#[test]
+fn a_kill_at_any_removal_loses_nothing_acknowledged() {
+    let Some(runs) = kill_at_every("unlink") else { return };
+    assert!(runs > 3, "{runs}");
 }
 
 #[test]

@@ -91,6 +91,7 @@ fn a_segment_that_cannot_be_removed_spoils_nothing() {
         let copy = World::with(&present);
         assert_eq!(copy.open().names(), format!("a={name}"), "a crash here finds everything");
     }
+    assert!(world.names().contains(&"journal-000002.jsonl".to_owned()), "none goes before the ones in front of it");
     fs::remove_dir(world.join("journal-000001.jsonl")).expect("own folder");
     up.synced_turn(&[put("a", "4")]);
     up.snapshot().expect("there is room");

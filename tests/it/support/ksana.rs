@@ -209,6 +209,15 @@ impl Ksana {
         self.child = Some(child);
     }
 
+    /// Waits until it listens or has ended, and says which.
+    pub(crate) fn has_come_to_listen(&mut self) -> bool {
+        eventually("the daemon to listen or to end", || {
+            let port = self.log.since(self.log_begin).iter().find_map(super::Line::listening_port);
+            self.port = port.unwrap_or(self.port);
+            if port.is_some() { Some(true) } else { self.has_ended().then_some(false) }
+        })
+    }
+
     /// Waits for the line that tells the port, or, where the test chose one, for an answer.
     fn await_listening(&mut self) {
         let chosen = self.builder.env.get("PORT").is_some_and(|port| port != "0");
