@@ -104,7 +104,7 @@ impl World {
         let mut engine = Engine::new(1);
         let opened = Store::open(&self.path, &DEFAULTS, |record| engine.apply(record))?;
         let (store, events) = (opened.store, opened.events);
-        Ok(Up { engine, replayed: opened.replayed, cut: opened.cut, events, store })
+        Ok(Up { engine, replayed: opened.replayed, cut: opened.cut, events, store, ended: None })
     }
 
     pub(super) fn open(&self) -> Up {
@@ -139,6 +139,8 @@ pub(super) struct Up {
     /// Before the store: a helper that waits to tell something must learn that nobody listens.
     events: async_channel::Receiver<DiskEvent>,
     pub(super) store: Store,
+    /// What became of the snapshot that was begun last.
+    ended: Option<io::Result<()>>,
 }
 
 impl Up {
@@ -177,16 +179,17 @@ impl Up {
 
     pub(super) fn await_snapshot(&mut self) -> io::Result<()> {
         loop {
-            if let Some(result) = self.take_event() {
+            if let Some(result) = self.ended.take() {
                 return result;
             }
+            self.take_event();
         }
     }
 
-    fn take_event(&mut self) -> Option<io::Result<()>> {
+    fn take_event(&mut self) {
         let event = self.events.recv_blocking().expect("the helpers live");
         let told = self.store.take_event(event, &self.engine).expect("every fsync works");
-        told.map(|result| result.map(drop))
+        self.ended = told.map(|result| result.map(drop)).or(self.ended.take());
     }
 
     /// The end of a shutdown.
