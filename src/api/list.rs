@@ -9,8 +9,8 @@ use futures_lite::{AsyncRead, Stream, ready, stream};
 use trillium::{KnownHeaderName, Status};
 
 use super::Api;
+use super::endpoint::Answer;
 use super::error::ApiError;
-use super::jobs::Answer;
 use super::reply::Reply;
 use crate::engine::{Filter, Kind, Page};
 use crate::inbox::Client;
