@@ -48,6 +48,9 @@ pub const PAGE_JOBS_MAX: usize = 256;
 pub const PAGE_SCAN_MAX: usize = 4_096;
 /// How many letters a turn takes.
 pub const TURN_LETTERS_MAX: usize = 256;
+/// How many words of the disk's helpers a turn takes; they tell at most as many at once. A snapshot
+/// wants a chunk of jobs each time, and must not hold a turn up until it is whole.
+pub const TURN_DISK_EVENTS_MAX: usize = 4;
 /// How many due jobs a turn takes.
 pub const TURN_FIRES_MAX: usize = 256;
 /// The loop turns at least this often: wall clocks step and machines sleep, and no timer tells.

@@ -2,6 +2,8 @@
 //! the clock once, decides, writes once, and starts what is due.
 
 mod tell;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 use std::collections::VecDeque;
@@ -22,7 +24,7 @@ use crate::job::Job;
 use crate::limits::TURN_SLEEP_MILLIS_MAX;
 use crate::store::{DiskEvent, Position, Store};
 use crate::vitals::Vitals;
-use tell::{BusyWatch, LateWatch};
+use tell::{BusyWatch, LateWatch, SnapshotWatch};
 
 /// What the scheduler is made of and connected to.
 #[derive(Debug)]
@@ -121,6 +123,7 @@ struct Scheduler {
     told_refusal: Option<String>,
     late: LateWatch,
     busy: BusyWatch,
+    snapshots: SnapshotWatch,
 }
 
 /// Runs the scheduler on the calling thread until it is ordered to end. Gives how many attempts
@@ -130,17 +133,7 @@ struct Scheduler {
 ///
 /// Why the process has to end at once.
 pub fn run(parts: Parts) -> Result<usize, Fatal> {
-    let late = LateWatch::new(parts.late_warn);
-    let mut scheduler = Scheduler {
-        parts,
-        waiting: VecDeque::new(),
-        deferred: VecDeque::new(),
-        more_due: false,
-        order: None,
-        told_refusal: None,
-        late,
-        busy: BusyWatch::default(),
-    };
+    let mut scheduler = Scheduler::new(parts);
     scheduler.recover();
     async_io::block_on(async {
         while !scheduler.has_ended() {
@@ -152,6 +145,21 @@ pub fn run(parts: Parts) -> Result<usize, Fatal> {
 }
 
 impl Scheduler {
+    fn new(parts: Parts) -> Self {
+        let late = LateWatch::new(parts.late_warn);
+        Self {
+            parts,
+            waiting: VecDeque::new(),
+            deferred: VecDeque::new(),
+            more_due: false,
+            order: None,
+            told_refusal: None,
+            late,
+            busy: BusyWatch::default(),
+            snapshots: SnapshotWatch::default(),
+        }
+    }
+
     fn recover(&mut self) {
         let mut turn = Turn::default();
         self.parts.engine.recover(clock::now(), &mut turn);
@@ -185,8 +193,9 @@ impl Scheduler {
         let now = clock::now();
         let due = self.parts.engine.next_wake(now).filter(|_| self.order.is_none());
         let until_due = due.map_or(bound, |due| due.duration_since(now).try_into().unwrap_or(Duration::ZERO));
-        let until_snapshot =
-            self.parts.store.snapshot_due().map_or(bound, |due| due.saturating_duration_since(Instant::now()));
+        // At the end only the last one is left to be made, after the loop.
+        let snapshot = self.parts.store.snapshot_due().filter(|_| !matches!(self.order, Some(Order::End(_))));
+        let until_snapshot = snapshot.map_or(bound, |due| due.saturating_duration_since(Instant::now()));
         Some(until_due.min(until_snapshot).min(bound)).filter(|sleep| !sleep.is_zero())
     }
 
@@ -205,10 +214,14 @@ impl Scheduler {
             self.parts.store.sync(true);
             self.take_disk_event().await?;
         }
-        self.parts.store.begin_last_snapshot(clock::now()).map_err(Fatal::Save)?;
+        if let Err(error) = self.parts.store.begin_last_snapshot(clock::now()) {
+            tracing::warn!(%error, "empty segments of the journal could not be removed");
+        }
         while self.parts.store.is_snapshotting() {
-            if let Some(Err(error)) = self.take_disk_event().await? {
-                return Err(Fatal::Save(error));
+            match self.take_disk_event().await? {
+                Some(Ok(done)) => self.snapshots.done(&done),
+                Some(Err(error)) => return Err(Fatal::Save(error)),
+                None => {}
             }
         }
         Ok(self.parts.engine.in_flight())

@@ -1,11 +1,13 @@
 //! What the scheduler says in the log.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::turn::millis;
 use crate::engine::{Event, EventKind, Start};
 use crate::job::{Run, Status};
 use crate::limits::{LATE_WARN_REST_SECS, WORKERS_BUSY_MILLIS};
+use crate::store::SnapshotDone;
 
 /// Tells what happened to a job; `took` is how long the attempt behind it lasted.
 pub(super) fn event(event: &Event, took: Option<Duration>) {
@@ -77,6 +79,32 @@ pub(super) fn refusal(refusal: Option<&str>) {
         tracing::error!(reason, consequence, "changes are refused");
     } else {
         tracing::info!("changes are taken again, and everything is recorded");
+    }
+}
+
+/// Tells of snapshots: of the first that fails, not of every try after it.
+#[derive(Debug, Default)]
+pub(super) struct SnapshotWatch {
+    fails: bool,
+}
+
+impl SnapshotWatch {
+    pub(super) fn failed(&mut self, error: &io::Error) {
+        if std::mem::replace(&mut self.fails, true) {
+            tracing::debug!(%error, "jobs.json could not be written again");
+        } else {
+            tracing::error!(%error, "jobs.json could not be written; it is tried again and again");
+        }
+    }
+
+    pub(super) fn done(&mut self, done: &SnapshotDone) {
+        if let Some(error) = &done.untidy {
+            tracing::warn!(%error, "jobs.json is written, but what it made needless could not be removed");
+        }
+        if std::mem::take(&mut self.fails) {
+            tracing::info!("jobs.json is written again");
+        }
+        tracing::debug!(took_ms = millis(done.took), "jobs.json written");
     }
 }
 

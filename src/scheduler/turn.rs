@@ -12,7 +12,9 @@ use crate::engine::{Command, Record, Refusal, Start, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::{Job, JobId};
-use crate::limits::{PAGE_SCAN_MAX, TURN_FIRES_MAX, TURN_LETTERS_MAX, TURN_REPORTS_MAX, WRITE_STALL_MILLIS};
+use crate::limits::{
+    PAGE_SCAN_MAX, TURN_DISK_EVENTS_MAX, TURN_FIRES_MAX, TURN_LETTERS_MAX, TURN_REPORTS_MAX, WRITE_STALL_MILLIS,
+};
 
 /// What has arrived since the last turn.
 #[derive(Default)]
@@ -38,6 +40,8 @@ impl Scheduler {
         if self.order.is_none() {
             self.more_due = self.parts.engine.fire_due(now, TURN_FIRES_MAX, &mut turn);
             self.parts.engine.dispatch(now, &mut turn);
+        } else {
+            self.more_due = false;
         }
         let mut records = self.parts.engine.take_records();
         let (commands, questions) = self.sort(arrived.letters);
@@ -63,7 +67,8 @@ impl Scheduler {
             Wake::Order(order) => self.order = Some(order),
             Wake::Time => {}
         }
-        while let Ok(event) = self.parts.disk.try_recv() {
+        for _ in 0..TURN_DISK_EVENTS_MAX {
+            let Ok(event) = self.parts.disk.try_recv() else { break };
             self.take_event(event)?;
         }
         if let Ok(order) = self.parts.orders.try_recv() {
@@ -74,7 +79,8 @@ impl Scheduler {
         {
             arrived.reports.push(report);
         }
-        while arrived.letters.len() < TURN_LETTERS_MAX
+        // What was put off counts too: where all are for one job, more wait in their connections.
+        while arrived.letters.len() + self.deferred.len() < TURN_LETTERS_MAX
             && let Ok(letter) = self.parts.letters.try_recv()
         {
             arrived.letters.push(letter);
@@ -84,8 +90,8 @@ impl Scheduler {
 
     fn take_event(&mut self, event: crate::store::DiskEvent) -> Result<(), Fatal> {
         match self.parts.store.take_event(event, &self.parts.engine).map_err(Fatal::Sync)? {
-            Some(Ok(done)) => tracing::debug!(took_ms = millis(done.took), "jobs.json written"),
-            Some(Err(error)) => tracing::error!(%error, "jobs.json could not be written; it is tried again"),
+            Some(Ok(done)) => self.snapshots.done(&done),
+            Some(Err(error)) => self.snapshots.failed(&error),
             None => {}
         }
         self.answer_synced();
@@ -206,8 +212,9 @@ impl Scheduler {
             && !matches!(self.order, Some(Order::End(_)))
             && let Err(error) = parts.store.begin_snapshot(now)
         {
-            tracing::debug!(%error, "no room for a snapshot; it is tried again");
+            self.snapshots.failed(&error);
         }
+        let Self { parts, .. } = self;
         let refusal = parts.store.refusal().map(str::to_owned);
         if refusal != self.told_refusal {
             tell::refusal(refusal.as_deref());

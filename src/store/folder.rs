@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::snapshot::Sum;
@@ -20,6 +20,9 @@ const LOCK: &str = ".lock";
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    /// The folder itself, opened early: a busy process may be out of descriptors when it has to
+    /// be fsynced, and a failed fsync ends it.
+    handle: File,
     _lock: File,
 }
 
@@ -44,7 +47,10 @@ impl Folder {
         let lock =
             OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path).map_err(failed(&lock_path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_path_buf(), _lock: lock }),
+            Ok(()) => {
+                let handle = File::open(path).map_err(failed(path))?;
+                Ok(Self { path: path.to_path_buf(), handle, _lock: lock })
+            }
             Err(TryLockError::WouldBlock) => Err(HoldError::Held),
             Err(TryLockError::Error(error)) => Err(HoldError::Io(lock_path, error)),
         }
@@ -66,13 +72,20 @@ impl Folder {
         self.path.join(format!("journal-{number:06}.jsonl"))
     }
 
-    /// The numbers of the journal's segments, in their order.
+    /// Removes a segment, if nobody else has.
+    pub(super) fn remove_segment(&self, number: u64) -> io::Result<()> {
+        remove_if_there(&self.segment(number))
+    }
+
+    /// The numbers of the journal's segments, in their order. A file that only looks like one is
+    /// somebody else's.
     pub(super) fn segments(&self) -> io::Result<Vec<u64>> {
         let mut numbers = Vec::new();
         for entry in std::fs::read_dir(&self.path)? {
             let name = entry?.file_name();
             let digits = name.to_str().and_then(|name| name.strip_prefix("journal-")?.strip_suffix(".jsonl"));
-            numbers.extend(digits.and_then(|digits| digits.parse::<u64>().ok()));
+            let number = digits.and_then(|digits| digits.parse::<u64>().ok()).filter(|number| *number < u64::MAX);
+            numbers.extend(number.filter(|number| self.segment(*number).file_name() == Some(&name)));
         }
         numbers.sort_unstable();
         Ok(numbers)
@@ -80,7 +93,12 @@ impl Folder {
 
     /// Puts the names of the folder on the disk (fsync of a directory, as POSIX has it).
     pub(super) fn sync(&self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()
+        let held = self.handle.metadata()?;
+        match std::fs::metadata(&self.path) {
+            // Somebody put another one in its place.
+            Ok(there) if (held.dev(), held.ino()) != (there.dev(), there.ino()) => File::open(&self.path)?.sync_all(),
+            _ => self.handle.sync_all(),
+        }
     }
 
     /// The contents of the snapshot that the service itself wrote or began with; `None` where no

@@ -33,11 +33,16 @@ pub enum DiskEvent {
 }
 
 /// A snapshot that is on the disk.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct SnapshotDone {
     pub(super) sum: Sum,
     /// How long writing took.
     pub took: Duration,
+    /// Segments that it covers and that are still there.
+    pub(super) left: Vec<u64>,
+    /// Why something is left that nobody needs any more. It does no harm, and the next snapshot
+    /// removes it.
+    pub untidy: Option<io::Error>,
 }
 
 /// At most one fsync, one chunk and one result are told at a time by two threads.
@@ -60,8 +65,6 @@ pub(super) struct SnapshotRequest {
     /// gone and the snapshot is given up.
     pub(super) chunks: Receiver<Vec<Job>>,
     pub(super) updated_at: Timestamp,
-    /// The content of the present `jobs.json`.
-    pub(super) present: Option<Sum>,
     /// The segments that the snapshot covers.
     pub(super) covers: Vec<u64>,
     /// The last one of this process: no segment is left, and the note goes too.
@@ -77,7 +80,11 @@ pub(super) struct Helpers {
 }
 
 impl Helpers {
-    pub(super) fn start(folder: &Arc<Folder>) -> io::Result<(Self, async_channel::Receiver<DiskEvent>)> {
+    /// Starts both; `present` is what `jobs.json` holds.
+    pub(super) fn start(
+        folder: &Arc<Folder>,
+        present: Option<Sum>,
+    ) -> io::Result<(Self, async_channel::Receiver<DiskEvent>)> {
         let (events, received) = async_channel::bounded(EVENTS_MAX);
         let (syncs, sync_requests) = sync_channel::<SyncRequest>(1);
         let (snapshots, snapshot_requests) = sync_channel::<SnapshotRequest>(1);
@@ -91,7 +98,7 @@ impl Helpers {
             let folder = Arc::clone(folder);
             thread::Builder::new()
                 .name("ksana-snapshot".into())
-                .spawn(move || run_snapshots(&folder, &snapshot_requests, &events))?
+                .spawn(move || run_snapshots(&folder, present, &snapshot_requests, &events))?
         };
         let helpers = Self { syncs: Some(syncs), snapshots: Some(snapshots), threads: vec![syncer, writer] };
         Ok((helpers, received))
@@ -121,7 +128,23 @@ impl Drop for Helpers {
     }
 }
 
+/// Tells, when its thread panics, what the owner would else wait for in vain.
+struct Alarm<'a> {
+    events: &'a async_channel::Sender<DiskEvent>,
+    event: fn(io::Error) -> DiskEvent,
+}
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // Where nobody listens, nobody waits.
+            let _ = self.events.send_blocking((self.event)(io::Error::other("its thread ended by a bug")));
+        }
+    }
+}
+
 fn run_syncs(folder: &Folder, requests: &Receiver<SyncRequest>, events: &async_channel::Sender<DiskEvent>) {
+    let _alarm = Alarm { events, event: DiskEvent::SyncFailed };
     while let Ok(request) = requests.recv() {
         let event = match sync(folder, &request) {
             Ok(()) => DiskEvent::Synced { segment: request.segment, len: request.len },
@@ -143,10 +166,21 @@ fn sync(folder: &Folder, request: &SyncRequest) -> io::Result<()> {
     request.file.sync_data()
 }
 
-fn run_snapshots(folder: &Folder, requests: &Receiver<SnapshotRequest>, events: &async_channel::Sender<DiskEvent>) {
+fn run_snapshots(
+    folder: &Folder,
+    present: Option<Sum>,
+    requests: &Receiver<SnapshotRequest>,
+    events: &async_channel::Sender<DiskEvent>,
+) {
+    let _alarm = Alarm { events, event: |error| DiskEvent::Snapshot(Err(error)) };
+    let mut possible = vec![present];
     while let Ok(request) = requests.recv() {
         let start = Instant::now();
-        let result = write_snapshot(folder, &request, events).map(|sum| SnapshotDone { sum, took: start.elapsed() });
+        let result = write_snapshot(folder, &request, events, &mut possible).map(|sum| {
+            let mut left = request.covers.clone();
+            let untidy = tidy(folder, &mut left, sum, request.is_last).err();
+            SnapshotDone { sum, took: start.elapsed(), left, untidy }
+        });
         if result.is_err() {
             // The next try truncates it anyway; until then it may be what fills the disk.
             let _ = fs::remove_file(folder.snapshot_unfinished());
@@ -158,10 +192,13 @@ fn run_snapshots(folder: &Folder, requests: &Receiver<SnapshotRequest>, events: 
     }
 }
 
+/// Puts a new `jobs.json` in the place of the present one, of which `possible` says what it may
+/// hold: more than one thing after a rename of which nobody knows whether it is on the disk.
 fn write_snapshot(
     folder: &Folder,
     request: &SnapshotRequest,
     events: &async_channel::Sender<DiskEvent>,
+    possible: &mut Vec<Option<Sum>>,
 ) -> io::Result<Sum> {
     let mut out = BufWriter::with_capacity(WRITE_BYTES, folder.create_snapshot()?);
     let mut jobs = Chunks { request, events, chunk: Vec::new().into_iter(), end: None };
@@ -171,17 +208,31 @@ fn write_snapshot(
     }
     out.flush()?;
     out.get_ref().sync_all()?;
-    folder.write_sums(&[request.present, Some(sum)])?;
+    let both = [possible.as_slice(), &[Some(sum)]].concat();
+    folder.write_sums(&both)?;
     fs::rename(folder.snapshot_unfinished(), folder.snapshot())?;
+    *possible = both;
     folder.sync()?;
-    for segment in &request.covers {
-        fs::remove_file(folder.segment(*segment))?;
-    }
-    if request.is_last {
-        folder.remove_sums()?;
-    }
-    folder.sync()?;
+    *possible = vec![Some(sum)];
     Ok(sum)
+}
+
+/// Removes what a snapshot covers, and narrows the note down to it: an older content, put back by
+/// hand, must not pass for what the next segments stand on.
+///
+/// Segments go in their order and each for good: a later one that was gone before an earlier one
+/// would leave that one to be replayed over what is newer.
+fn tidy(folder: &Folder, left: &mut Vec<u64>, sum: Sum, is_last: bool) -> io::Result<()> {
+    while let Some(segment) = left.first() {
+        folder.remove_segment(*segment)?;
+        folder.sync()?;
+        left.remove(0);
+    }
+    if is_last {
+        folder.remove_sums()?;
+        return folder.sync();
+    }
+    folder.write_sums(&[Some(sum)])
 }
 
 const WRITE_BYTES: usize = 256 * 1024;
@@ -224,5 +275,21 @@ impl Iterator for Chunks<'_> {
             Some(chunk) => self.chunk = chunk.into_iter(),
         }
         self.chunk.next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_says_so() {
+        let (events, received) = async_channel::bounded(EVENTS_MAX);
+        let thread = thread::Builder::new().spawn(move || {
+            let _alarm = Alarm { events: &events, event: DiskEvent::SyncFailed };
+            panic!("meant");
+        });
+        thread.expect("the machine has room for a thread").join().expect_err("it panicked");
+        assert!(matches!(received.recv_blocking(), Ok(DiskEvent::SyncFailed(_))));
     }
 }

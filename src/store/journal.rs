@@ -21,6 +21,9 @@ pub(super) struct Journal {
     synced: u64,
     /// Something may lie behind `len` that has to go first.
     torn: bool,
+    /// It was cut back once, and nobody knows which of its lengths is on the disk until it is
+    /// fsynced again.
+    was_cut: bool,
     buffer: Vec<u8>,
 }
 
@@ -28,7 +31,7 @@ impl Journal {
     /// Begins a segment, which must be new.
     pub(super) fn create(path: &Path, number: u64) -> io::Result<Self> {
         let file = private().create_new(true).read(true).write(true).open(path)?;
-        Ok(Self { file: Arc::new(file), number, len: 0, synced: 0, torn: false, buffer: Vec::new() })
+        Ok(Self { file: Arc::new(file), number, len: 0, synced: 0, torn: false, was_cut: false, buffer: Vec::new() })
     }
 
     pub(super) fn file(&self) -> &Arc<File> {
@@ -49,6 +52,11 @@ impl Journal {
 
     pub(super) fn is_synced(&self) -> bool {
         self.synced == self.len
+    }
+
+    /// Whether it has to be fsynced once more before another segment follows it.
+    pub(super) fn is_loose(&self) -> bool {
+        !self.is_synced() || self.was_cut
     }
 
     /// Writes the records of a turn with one write; they are then safe from the end of this
@@ -72,11 +80,24 @@ impl Journal {
         Ok(())
     }
 
+    /// Puts another file in the place of its own, and gives that one: for a disk that refuses.
+    #[cfg(test)]
+    pub(super) fn set_file(&mut self, file: File) -> Arc<File> {
+        std::mem::replace(&mut self.file, Arc::new(file))
+    }
+
+    /// Puts its own one back.
+    #[cfg(test)]
+    pub(super) fn set_file_again(&mut self, file: Arc<File>) {
+        self.file = file;
+    }
+
     /// Removes what a failed write may have left behind the last whole turn.
-    fn cut_back(&mut self) -> io::Result<()> {
+    pub(super) fn cut_back(&mut self) -> io::Result<()> {
         if self.torn {
             self.file.set_len(self.len)?;
             self.torn = false;
+            self.was_cut = true;
         }
         Ok(())
     }

@@ -82,6 +82,9 @@ struct Snapshots {
     sum: Option<Sum>,
     /// The note of that content is there, without which no segment may stand on it.
     is_noted: bool,
+    /// The present segment was begun for a snapshot that failed, and serves its next try: else
+    /// each try would leave a segment behind.
+    has_segment: bool,
     /// When the first change came that no snapshot covers.
     uncovered_since: Option<Instant>,
     last_end: Instant,
@@ -172,7 +175,7 @@ impl Store {
             Err(error) => return Err(failed(error)),
         };
         let folder = Arc::new(folder);
-        let (helpers, events) = Helpers::start(&folder).map_err(failed)?;
+        let (helpers, events) = Helpers::start(&folder, found.sum).map_err(failed)?;
         let now = Instant::now();
         let is_uncovered = found.sum.is_none() || found.has_records || refusal.is_some();
         let mut segments = found.segments;
@@ -191,6 +194,7 @@ impl Store {
                 running: None,
                 sum: found.sum,
                 is_noted: journal.is_some(),
+                has_segment: false,
                 uncovered_since: is_uncovered.then_some(now),
                 last_end: now,
                 last_took: Duration::ZERO,
@@ -321,23 +325,35 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// There is no room for a new segment. It is tried again.
+    /// There is no new segment. It is tried again; where the folder itself is the cause, changes
+    /// are refused until then, because what is appended now may be nowhere after a restart.
     pub fn begin_snapshot(&mut self, now: Timestamp) -> io::Result<()> {
         if let Err(error) = self.turn_to_new_segment() {
             self.snapshot.last_end = Instant::now();
             self.snapshot.last_failed = true;
+            if is_unusable(&error) {
+                self.refusal.get_or_insert_with(|| refusal(&error));
+            }
             return Err(error);
         }
         let present = self.journal.as_ref().map(Journal::number);
         let covers = self.segments.iter().copied().filter(|segment| Some(*segment) != present).collect();
         self.start_snapshot(now, covers, false);
+        if self.journal.as_ref().is_some_and(|journal| journal.len() > 0) {
+            // Its segment is older than this try, and goes only with the next one.
+            self.snapshot.uncovered_since = Some(Instant::now());
+        }
         Ok(())
     }
 
     /// One that nothing was written to serves as the new one.
     fn turn_to_new_segment(&mut self) -> io::Result<()> {
-        if self.journal.as_ref().is_some_and(|journal| journal.len() == 0) {
-            return Ok(());
+        if let Some(journal) = &mut self.journal {
+            if self.snapshot.has_segment || journal.len() == 0 {
+                return Ok(());
+            }
+            // A segment that others follow must not end in half a line: that is what damage looks like.
+            journal.cut_back()?;
         }
         if !self.snapshot.is_noted {
             self.folder.write_sums(&[self.snapshot.sum])?;
@@ -346,8 +362,9 @@ impl Store {
         let number = self.segments.last().map_or(1, |last| last + 1);
         let journal = Journal::create(&self.folder.segment(number), number)?;
         self.segments.push(number);
+        self.snapshot.has_segment = true;
         self.sync.is_new = true;
-        match self.journal.replace(journal).filter(|old| !old.is_synced()) {
+        match self.journal.replace(journal).filter(Journal::is_loose) {
             Some(old) => self.sync.before.push(Arc::clone(old.file())),
             // Up to the start of the new segment there is nothing left to wait for.
             None if self.sync.before.is_empty() => self.sync.done = Position { segment: number, len: 0 },
@@ -369,8 +386,9 @@ impl Store {
             return Ok(());
         }
         for segment in self.segments.drain(..) {
-            fs::remove_file(self.folder.segment(segment))?;
+            self.folder.remove_segment(segment)?;
         }
+        self.folder.sync()?;
         self.folder.remove_sums()?;
         self.folder.sync()
     }
@@ -382,13 +400,7 @@ impl Store {
 
     fn start_snapshot(&mut self, updated_at: Timestamp, covers: Vec<u64>, is_last: bool) {
         let (chunks, received) = sync_channel(1);
-        self.helpers.snapshot(SnapshotRequest {
-            chunks: received,
-            updated_at,
-            present: self.snapshot.sum,
-            covers: covers.clone(),
-            is_last,
-        });
+        self.helpers.snapshot(SnapshotRequest { chunks: received, updated_at, covers: covers.clone(), is_last });
         self.snapshot.uncovered_since = None;
         self.snapshot.running = Some(Running { chunks, after: None, covers, mends: true });
     }
@@ -401,13 +413,19 @@ impl Store {
             Ok(done) => {
                 self.snapshot.sum = Some(done.sum);
                 self.snapshot.last_took = done.took;
-                self.segments.retain(|segment| !running.covers.contains(segment));
+                self.snapshot.is_noted = true;
+                self.snapshot.has_segment = false;
+                self.segments.retain(|segment| !running.covers.contains(segment) || done.left.contains(segment));
                 if running.mends {
                     self.refusal = None;
                 }
             }
-            Err(_) => {
+            Err(error) => {
                 self.snapshot.uncovered_since.get_or_insert_with(Instant::now);
+                if error.kind() == io::ErrorKind::NotFound {
+                    // The folder is gone, and the journal with it.
+                    self.refusal.get_or_insert_with(|| refusal(error));
+                }
             }
         }
     }
@@ -424,6 +442,12 @@ fn prepare(folder: &Folder, found: &recovery::Found, number: u64) -> io::Result<
 
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Whether nothing can be made in the folder, be there room or not.
+fn is_unusable(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), NotFound | NotADirectory | PermissionDenied | ReadOnlyFilesystem)
 }
 
 fn refusal(error: &io::Error) -> String {

@@ -44,6 +44,8 @@ pub enum ReadError {
     Snapshot(PathBuf, String),
     /// `jobs.json` is not what the journal stands on.
     Edited(PathBuf),
+    /// A segment in front of another that was on the disk is not there.
+    Lost(PathBuf),
     /// A line of the journal that was on the disk cannot be read.
     Damaged {
         /// The segment.
@@ -64,6 +66,12 @@ impl fmt::Display for ReadError {
                 f,
                 "{} was changed while journal segments of an unclean stop wait beside it; put the file back as it was, \
                  or move the journal-*.jsonl files away to take it as it is now, without what they hold",
+                path.display()
+            ),
+            Self::Lost(path) => write!(
+                f,
+                "{} is missing, and what lies in the journal behind it stands on it: put it back, or restore the folder \
+                 from a backup",
                 path.display()
             ),
             Self::Damaged { path, line, reason } => write!(
@@ -146,7 +154,16 @@ fn replay(
     // A segment is synced for the first time only after all before it are synced to their ends.
     let mut later_is_synced = false;
     let mut first_bad = None;
+    let mut later = None;
     for segment in segments.iter().rev() {
+        let next = segment.number + 1;
+        if later.is_some_and(|later| later != next) {
+            if later_is_synced {
+                return Err(ReadError::Lost(folder.segment(next)));
+            }
+            first_bad = Some((segment.number, segment.len, "the next segment is missing".to_owned()));
+        }
+        later = Some(segment.number);
         if let Some((line, from, reason)) = &segment.bad {
             if later_is_synced || *from < segment.synced {
                 let path = folder.segment(segment.number);

@@ -1,1 +1,8 @@
-//! Files in, files out.
+//! Files in, files out: what a restart finds after whatever happened to the folder.
+
+mod crash;
+mod damage;
+mod edits;
+mod lines;
+mod snapshots;
+mod world;

@@ -8,6 +8,8 @@ mod connections;
 mod cross_origin;
 mod endpoints;
 mod environment;
+mod fsyncs;
+mod full_disk;
 mod job_limits;
 mod job_shape;
 mod jobs_file;

@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, getuid, kill_process};
 use serde_json::Value;
 
 use super::log::Log;
+use super::namespace::{not_tried, works};
 use super::{Call, Folder, Receiver, Response, ahead, eventually, eventually_within, now, once};
 
 /// The key that every daemon of these tests accepts unless its test says otherwise.
@@ -91,15 +92,37 @@ impl Builder {
     /// Gives the daemon a mount that nobody else sees and that goes with it; nothing, and a word about
     /// it, where this machine lets nobody make one.
     pub(crate) fn with_a_mount(mut self, mount: &str) -> Option<Self> {
-        let tried = Command::new("unshare").args(["-rm", "sh", "-c", mount]).stderr(Stdio::null()).status();
-        if !tried.is_ok_and(|status| status.success()) {
-            eprintln!("not tried: this machine lets nobody run {mount:?} in a namespace of its own");
+        if !works(Command::new("unshare").args(["-rm", "sh", "-c", mount])) {
+            not_tried(&format!("this machine lets nobody run {mount:?} in a namespace of its own"));
             return None;
         }
         let program = std::mem::replace(&mut self.program, "unshare".into()).display().to_string();
         let script = format!("{mount} && exec \"$0\"");
         self.arguments = ["-rm", "sh", "-c", &script, &program].map(str::to_owned).into();
         Some(self.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"))
+    }
+
+    /// Runs the daemon through another program that becomes it.
+    pub(crate) fn through(mut self, command: &[&str]) -> Self {
+        let (program, arguments) = command.split_first().expect("a command has a name");
+        let inner = std::mem::replace(&mut self.program, program.into()).display().to_string();
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).chain([inner]);
+        self.arguments.splice(0..0, arguments);
+        self.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+    }
+
+    /// Watches some system calls of the daemon, and tampers with them where `inject` says so; nothing, and
+    /// a word about it, where there is no strace or where it may not.
+    pub(crate) fn traced(self, calls: &str, inject: Option<&str>) -> Option<Self> {
+        if !works(Command::new("strace").args(["-D", "-f", "-o", "/dev/null", "true"])) {
+            not_tried("there is no strace on this machine, or it may not trace");
+            return None;
+        }
+        let (output, calls) = (self.path("trace").display().to_string(), format!("trace={calls}"));
+        let inject = inject.map(|inject| format!("inject={inject}"));
+        let mut command = vec!["strace", "-D", "-f", "-qq", "-o", &output, "-e", &calls];
+        command.extend(inject.iter().flat_map(|inject| ["-e", inject]));
+        Some(self.through(&command))
     }
 
     /// Makes file permissions count for the daemon, also where root runs the tests.
@@ -217,6 +240,11 @@ impl Ksana {
     pub(crate) fn jobs_on_disk(&self) -> Value {
         let text = fs::read_to_string(self.jobs_file()).expect("jobs.json is there");
         serde_json::from_str(&text).expect("jobs.json is whole")
+    }
+
+    /// What is known of the system calls of a daemon that is traced.
+    pub(crate) fn trace(&self) -> String {
+        fs::read_to_string(self.path("trace")).unwrap_or_default()
     }
 
     pub(crate) fn pid(&self) -> Pid {

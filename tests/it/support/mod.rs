@@ -7,6 +7,7 @@ mod http;
 mod jobs;
 mod ksana;
 mod log;
+mod namespace;
 mod receiver;
 mod secret_volume;
 mod selftest;
@@ -20,6 +21,7 @@ pub(crate) use folder::Folder;
 pub(crate) use jobs::{every, hourly, once, time, with};
 pub(crate) use ksana::{Builder, KEY, Ksana, free_port};
 pub(crate) use log::Line;
+pub(crate) use namespace::Disk;
 pub(crate) use receiver::{Receiver, Request};
 pub(crate) use secret_volume::SecretVolume;
 

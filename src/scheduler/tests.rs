@@ -1,0 +1,212 @@
+//! The loop, a turn at a time.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_lite::future::block_on;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::engine::{Filter, Record, Refusal};
+use crate::job::{Defaults, GoDuration, JobId, stored_job};
+use crate::limits::{TURN_FIRES_MAX, TURN_LETTERS_MAX};
+
+const DEFAULTS: Defaults =
+    Defaults { timeout: GoDuration::from_secs(10), max_retries: 3, retry_backoff: GoDuration::from_secs(5) };
+
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+fn id(text: &str) -> JobId {
+    JobId::parse(text).expect("an id of a test is one")
+}
+
+fn job(id: &str, changes: &Value) -> Job {
+    let schedule = json!({"kind": "every", "every": "1h"});
+    let mut job = json!({"id": id, "name": "n", "http": {"url": "http://127.0.0.1:9/"}, "schedule": schedule});
+    for (key, value) in changes.as_object().expect("changes are an object") {
+        job[key] = value.clone();
+    }
+    stored_job(&mut serde_json::Deserializer::from_str(&job.to_string()), &DEFAULTS).expect("a job of a test is one")
+}
+
+/// A job whose retry was due long ago.
+fn overdue(id: &str) -> Job {
+    let past = "2020-01-01T00:00:00Z";
+    let run = json!({
+        "id": "00000000-0000-0000-0000-000000000007", "scheduled_at": past, "due_at": past, "began_at": past,
+        "started_at": past, "attempts": 1, "phase": "waiting", "retry_at": past,
+    });
+    job(id, &json!({"state": {"anchor": past, "run": run}}))
+}
+
+/// A scheduler between its channels.
+struct Bench {
+    folder: Folder,
+    scheduler: Scheduler,
+    letters: Sender<Letter>,
+    starts: Receiver<Start>,
+}
+
+fn bench(jobs: impl IntoIterator<Item = Job>) -> Bench {
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let folder = Folder(std::env::temp_dir().join(format!("ksana-scheduler-{}-{number}", process::id())));
+    let mut engine = Engine::new(1);
+    let opened = Store::open(&folder.0, &DEFAULTS, |record| engine.apply(record)).expect("own folder");
+    for job in jobs {
+        engine.apply(Record::Put(job));
+    }
+    let (letters, received) = async_channel::bounded(1_024);
+    let (starting, starts) = async_channel::bounded(1);
+    let parts = Parts {
+        engine,
+        disk: opened.events,
+        store: opened.store,
+        letters: received,
+        reports: async_channel::bounded(1).1,
+        starts: starting,
+        orders: async_channel::bounded(1).1,
+        vitals: Arc::new(Vitals::new()),
+        late_warn: Duration::from_hours(1),
+    };
+    let mut scheduler = Scheduler::new(parts);
+    scheduler.recover();
+    Bench { folder, scheduler, letters, starts }
+}
+
+/// A data folder of a test's own.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed lies in the temporary folder and harms nobody.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+type Answer = Receiver<Result<Job, Refusal>>;
+
+impl Bench {
+    fn turn(&mut self) {
+        self.scheduler.turn(Wake::Time).expect("every fsync works");
+    }
+
+    fn change(&self, command: Command) -> Answer {
+        let (reply, answer) = async_channel::bounded(1);
+        self.letters.try_send(Letter::Change { command, reply }).expect("there is room");
+        answer
+    }
+
+    /// Lets the loop run as it does, until something is so.
+    fn until(&mut self, mut is_so: impl FnMut(&mut Scheduler) -> bool) {
+        while !is_so(&mut self.scheduler) {
+            let wake = block_on(self.scheduler.wait());
+            self.scheduler.turn(wake).expect("every fsync works");
+        }
+    }
+}
+
+#[test]
+fn a_hundred_thousand_due_jobs_are_taken_in_bites_between_which_others_get_their_turn() {
+    let mut bench = bench((0..100_000).map(|number| overdue(&format!("j{number:06}"))));
+    let (reply, read) = async_channel::bounded(1);
+    bench.letters.try_send(Letter::Read { id: id("j099999"), reply }).expect("there is room");
+    let (reply, page) = async_channel::bounded(1);
+    let list = Letter::List { after: None, filter: Filter::default(), jobs_max: 10, reply };
+    bench.letters.try_send(list).expect("there is room");
+    let pause = bench.change(Command::Pause(id("j099998")));
+    bench.turn();
+    assert!(read.try_recv().is_ok_and(|job| job.is_some()), "a read is answered in the first turn");
+    assert!(page.try_recv().is_ok_and(|page| page.jobs.len() == 10));
+    assert!(bench.scheduler.parts.engine.queued() <= TURN_FIRES_MAX);
+    assert_eq!(bench.scheduler.sleep(), None, "more are due");
+    assert_eq!(bench.starts.len(), 1, "one worker");
+    let mut turns = 0;
+    bench.until(|_| {
+        turns += 1;
+        !pause.is_empty()
+    });
+    assert!(turns < 100_000 / TURN_FIRES_MAX, "a change does not wait for all of them, but for {turns} turns");
+}
+
+#[test]
+fn a_change_is_answered_after_the_fsync_that_covers_it() {
+    let mut bench = bench([job("a", &json!({}))]);
+    let first = bench.change(Command::Pause(id("a")));
+    bench.turn();
+    assert!(bench.scheduler.parts.store.synced() < bench.scheduler.parts.store.position() || !first.is_empty());
+    let position = bench.scheduler.parts.store.position();
+    // While the fsync runs, what comes waits for the next one.
+    let second = bench.change(Command::Resume(id("a")));
+    bench.until(|scheduler| {
+        let is_synced = scheduler.parts.store.synced() >= position;
+        assert_eq!(!first.is_empty(), is_synced);
+        is_synced
+    });
+    bench.until(|_| !second.is_empty());
+    assert_eq!(bench.scheduler.parts.store.synced(), bench.scheduler.parts.store.position());
+}
+
+#[test]
+fn commands_for_one_job_take_a_turn_each_and_keep_their_order() {
+    let mut bench = bench([job("a", &json!({}))]);
+    let mut answers = Vec::new();
+    for number in 0..64 {
+        let command = if number % 2 == 0 { Command::Pause(id("a")) } else { Command::Resume(id("a")) };
+        answers.push(bench.change(command));
+    }
+    bench.turn();
+    assert_eq!(bench.scheduler.deferred.len(), 63);
+    bench.until(|_| answers.iter().all(|answer| !answer.is_empty()));
+    for (number, answer) in answers.iter().enumerate() {
+        let job = answer.try_recv().expect("it is answered").expect("nothing speaks against it");
+        assert_eq!(job.progress.enabled, number % 2 == 1, "{number}");
+    }
+}
+
+#[test]
+fn what_is_put_off_is_bounded() {
+    let mut bench = bench([job("a", &json!({}))]);
+    let answers: Vec<_> = (0..1_000).map(|_| bench.change(Command::Pause(id("a")))).collect();
+    let mut most = 0;
+    bench.until(|scheduler| {
+        most = most.max(scheduler.deferred.len());
+        answers.iter().all(|answer| !answer.is_empty())
+    });
+    assert!(most <= TURN_LETTERS_MAX, "{most}");
+}
+
+#[test]
+fn nothing_spins_while_the_last_attempts_are_awaited() {
+    let mut bench = bench((0..1_000).map(|number| overdue(&format!("j{number:06}"))));
+    bench.turn();
+    assert!(bench.scheduler.more_due);
+    let far = Instant::now() + Duration::from_hours(1);
+    for order in [Order::Rest, Order::End(far)] {
+        bench.scheduler.order = Some(order);
+        bench.turn();
+        assert!(!bench.scheduler.has_ended(), "one is in flight");
+        assert!(bench.scheduler.sleep().is_some(), "{order:?}");
+    }
+    // Nor once the next snapshot would be due.
+    bench.until(|scheduler| scheduler.parts.store.snapshot_due().is_some_and(|due| due <= Instant::now()));
+    assert!(bench.scheduler.sleep().is_some());
+}
+
+#[test]
+fn the_end_answers_who_waits_and_turns_away_who_comes_too_late() {
+    let mut bench = bench([job("a", &json!({}))]);
+    let waits = bench.change(Command::Pause(id("a")));
+    bench.turn();
+    let late = bench.change(Command::Resume(id("a")));
+    assert_eq!(block_on(bench.scheduler.save()).expect("there is room"), 0);
+    assert!(waits.try_recv().is_ok_and(|answer| answer.is_ok_and(|job| !job.progress.enabled)));
+    assert!(late.try_recv().is_err() && late.is_closed(), "its sender is told that the service ends");
+    assert!(bench.letters.is_closed());
+    let mut names: Vec<_> =
+        fs::read_dir(&bench.folder.0).expect("own folder").map(|entry| entry.expect("own").file_name()).collect();
+    names.sort();
+    assert_eq!(names, [".lock", "jobs.json"]);
+    assert!(fs::read_to_string(bench.folder.0.join("jobs.json")).expect("it is there").contains("\"enabled\": false"));
+}

@@ -1,0 +1,166 @@
+//! `jobs.json` as a person leaves it, and who may use the folder.
+
+use std::fmt::Write as _;
+
+use super::super::OpenError;
+use super::world::{World, put};
+
+const JOBS: &str = "jobs.json";
+
+/// A folder on which a process was killed: `jobs.json` with one job, a segment with another.
+fn killed() -> World {
+    let world = World::new();
+    let mut up = world.open();
+    up.synced_turn(&[put("a", "1")]);
+    up.finish();
+    let mut up = world.open();
+    up.synced_turn(&[put("b", "1")]);
+    up.kill();
+    world
+}
+
+fn renamed(world: &World) {
+    let text = String::from_utf8(world.read(JOBS)).expect("it is a text");
+    world.write(JOBS, text.replace("\"name\": \"1\"", "\"name\": \"mended\""));
+}
+
+#[test]
+fn an_edit_beside_waiting_segments_stops_the_start_and_says_what_to_do() {
+    let world = killed();
+    let before = world.read(JOBS);
+    renamed(&world);
+    let told = world.refused();
+    assert!(told.contains(JOBS) && told.contains("put the file back") && told.contains("journal-*.jsonl"), "{told}");
+    world.write(JOBS, before);
+    assert_eq!(world.open().names(), "a=1 b=1", "the first way out");
+    let world = killed();
+    renamed(&world);
+    world.remove("journal-000001.jsonl");
+    assert_eq!(world.open().names(), "a=mended", "the second");
+}
+
+#[test]
+fn an_edit_beside_empty_segments_is_taken() {
+    let world = killed();
+    world.open().finish();
+    world.open().kill();
+    assert_eq!(world.read("journal-000001.jsonl"), b"");
+    renamed(&world);
+    let mut up = world.open();
+    assert_eq!(up.names(), "a=mended b=mended");
+    up.synced_turn(&[put("c", "1")]);
+    up.kill();
+    assert_eq!(world.open().names(), "a=mended b=mended c=1", "what follows stands on the edit");
+}
+
+#[test]
+fn a_lost_file_beside_waiting_segments_stops_the_start() {
+    let world = killed();
+    world.remove(JOBS);
+    assert!(world.refused().contains(JOBS));
+}
+
+#[test]
+fn an_old_file_beside_waiting_segments_stops_the_start() {
+    // Also the one before, or none at all, in the first process on the folder.
+    let world = World::new();
+    let mut up = world.open();
+    let mut olds = vec![None];
+    for name in ["1", "2"] {
+        up.synced_turn(&[put("a", name)]);
+        up.snapshot().expect("there is room");
+        olds.push(Some(world.read(JOBS)));
+    }
+    up.synced_turn(&[put("b", "1")]);
+    up.kill();
+    let present = olds.pop().flatten().expect("the last is one");
+    for old in olds {
+        match &old {
+            Some(old) => world.write(JOBS, old),
+            None => world.remove(JOBS),
+        }
+        assert!(world.refused().contains(JOBS), "{old:?}");
+        world.write(JOBS, &present);
+    }
+    assert_eq!(world.open().names(), "a=2 b=1");
+}
+
+#[test]
+fn segments_without_their_note_stop_the_start() {
+    let world = killed();
+    world.remove("jobs.json.sum");
+    assert!(world.refused().contains(JOBS));
+}
+
+#[test]
+fn what_cannot_be_parsed_is_told_by_path_line_and_column_and_left() {
+    let one = r#"{"id": "a", "name": "n", "http": {"url": "http://a/"}, "schedule": {"kind": "every", "every": "1h"}}"#;
+    let unknown = one.replace("\"name\"", "\"nmae\"");
+    let cases = [
+        ("{\n \"version\": 1,\n \"jobs\": [\n}".to_owned(), "line 4 column 1", ""),
+        ("{\n \"version\": 2,\n \"jobs\": []\n}".to_owned(), "line 2 column ", "version 2"),
+        ("{\n \"jbos\": []\n}".to_owned(), "line 2 column ", "jbos"),
+        ("{\"jobs\": [],\n \"jobs\": []}".to_owned(), "line 2 column ", "twice"),
+        (format!("{{\"jobs\": [\n{one},\n{one}]}}"), "line 3 column ", "id a stands twice"),
+        (format!("{{\"jobs\": [\n{unknown}]}}"), "line 2 column ", "nmae"),
+        (format!("{{\"jobs\": [{one}]}}\n{{}}"), "line 2 column 1", ""),
+        (String::new(), "line 1 column 0", ""),
+        ("[]".to_owned(), "line 1 column ", ""),
+        ("{\"jobs\":\n5}".to_owned(), "line 2 column ", "a list of jobs"),
+    ];
+    for (text, place, what) in cases {
+        let world = World::new();
+        world.write(JOBS, &text);
+        let told = world.refused();
+        let path = world.join(JOBS).display().to_string();
+        assert!(told.contains(&path) && told.contains(place) && told.contains(what), "{text}: {told}");
+        assert_eq!(world.names(), [JOBS], "nothing was made beside it");
+    }
+    let world = World::new();
+    world.write(JOBS, b"{\"version\": 1, \"jobs\": \xff}");
+    assert!(world.refused().contains("line 1"));
+}
+
+#[test]
+fn forms_of_the_older_service_load() {
+    for text in ["{}", r#"{"version": 1}"#, r#"{"version": 1, "updated_at": "", "jobs": null}"#] {
+        let world = World::new();
+        world.write(JOBS, text);
+        assert_eq!(world.open().names(), "");
+    }
+    let mut text = String::from(r#"{"jobs": ["#);
+    for (number, headers) in ["null", "{}"].into_iter().enumerate() {
+        let comma = if number == 0 { "" } else { ", " };
+        write!(
+            text,
+            r#"{comma}{{"id": "{number:032x}", "name": "n", "enabled": true, "type": "http",
+            "http": {{"method": "GET", "url": "http://a/", "headers": {headers}, "body": ""}},
+            "schedule": {{"kind": "every", "every": "5m0s", "start_at": "", "jitter": "0s"}},
+            "timeout": "10s", "max_retries": 3, "retry_backoff": "5s",
+            "last_run_at": "", "next_run_at": "2020-01-01T00:00:00Z", "last_status": "", "last_error": ""}}"#
+        )
+        .expect("a text takes all");
+    }
+    text.push_str("]}");
+    let world = World::new();
+    world.write(JOBS, text);
+    let up = world.open();
+    assert_eq!(up.names(), "00000000000000000000000000000000=n 00000000000000000000000000000001=n");
+    up.finish();
+    assert!(
+        String::from_utf8_lossy(&world.read(JOBS)).contains("5m0s"),
+        "nobody changed anything, so nothing is written"
+    );
+}
+
+#[test]
+fn the_folder_is_held_by_one() {
+    let world = World::new();
+    let up = world.open();
+    let before = world.files();
+    let Err(error @ OpenError::Held(_)) = world.try_open().map(|_| ()) else { panic!("two hold it") };
+    assert!(error.to_string().contains(&world.path().display().to_string()), "{error}");
+    assert_eq!(world.files(), before);
+    up.kill();
+    world.open().kill();
+}

@@ -1,0 +1,87 @@
+//! A record is a line and a line is a record.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::super::line;
+use super::world::{DEFAULTS, delete, id, job, progress, put};
+use crate::engine::Record;
+use crate::job::{Phase, Progress, Run, State, Status};
+
+fn text(record: &Record, synced: Option<u64>) -> Vec<u8> {
+    let mut text = Vec::new();
+    line::write(&mut text, record, synced);
+    assert_eq!(text.pop(), Some(b'\n'));
+    assert!(!text.contains(&b'\n'), "a line is one line");
+    text
+}
+
+fn full() -> Progress {
+    let time = |second| Timestamp::new(second, 1).expect("a time");
+    let run = Run {
+        id: Uuid::from_u128(7),
+        scheduled_at: time(1),
+        due_at: time(2),
+        began_at: time(3),
+        started_at: Some(time(4)),
+        attempts: 5,
+        phase: Phase::Waiting { until: time(6) },
+    };
+    let state = State {
+        anchor: Some(time(7)),
+        planned: Some(time(8)),
+        fired: Some(time(9)),
+        held: true,
+        run: Some(Box::new(run)),
+    };
+    Progress {
+        enabled: true,
+        last_run_at: Some(time(10)),
+        next_run_at: Some(time(11)),
+        last_status: Status::Timeout,
+        last_error: "\u{1}\"\n\u{2028}日".into(),
+        state,
+    }
+}
+
+#[test]
+fn every_kind_is_read_as_it_was_written() {
+    let mut odd = job("~._-", "\r\n\"\\\u{7f}\u{2028}日");
+    odd.progress = full();
+    let records = [
+        put("a", "name"),
+        Record::Put(odd),
+        progress("a", ""),
+        Record::Progress { id: id("b"), progress: Box::new(full()) },
+        Record::Progress { id: id("b"), progress: Box::default() },
+        delete("c"),
+    ];
+    for record in records {
+        for synced in [None, Some(0), Some(u64::MAX)] {
+            let read = line::read(&text(&record, synced), &DEFAULTS).expect("it was written so");
+            assert_eq!(read, line::Line { record: record.clone(), synced });
+        }
+    }
+}
+
+#[test]
+fn no_byte_of_a_line_can_change_without_notice() {
+    let whole = text(&put("a", "name"), Some(77));
+    for at in 0..whole.len() {
+        for flip in [1, 0x80] {
+            let mut line = whole.clone();
+            line[at] ^= flip;
+            assert!(line::read(&line, &DEFAULTS).is_err(), "byte {at} of {}", String::from_utf8_lossy(&whole));
+        }
+    }
+}
+
+#[test]
+fn no_part_of_a_line_is_a_line() {
+    let whole = text(&put("a", "name"), Some(77));
+    for end in 0..whole.len() {
+        assert!(line::read(&whole[..end], &DEFAULTS).is_err(), "{end}");
+    }
+    let longer = [&whole[..], b" "].concat();
+    assert!(line::read(&longer, &DEFAULTS).is_err());
+}

@@ -1,0 +1,212 @@
+//! Snapshots that fail, folders that change under a running store, and what becomes well again.
+
+use std::fs;
+
+use super::world::{World, put};
+
+const JOBS: &str = "jobs.json";
+
+/// Keeps snapshots from being written while it is there.
+fn blocked(world: &World) {
+    fs::create_dir(world.join("jobs.json.tmp")).expect("own folder");
+}
+
+fn unblocked(world: &World) {
+    fs::remove_dir(world.join("jobs.json.tmp")).expect("own folder");
+}
+
+fn segments(world: &World) -> usize {
+    world.names().iter().filter(|name| name.starts_with("journal-")).count()
+}
+
+#[test]
+fn snapshots_that_fail_pile_up_no_segments() {
+    let world = World::new();
+    let mut up = world.open();
+    blocked(&world);
+    for number in 0..20 {
+        up.synced_turn(&[put("a", &format!("n{number}"))]);
+        up.snapshot().expect_err("it has no place");
+        assert!(up.store.snapshot_due().is_some(), "it is tried again");
+    }
+    assert!(segments(&world) <= 2, "{:?}", world.names());
+    unblocked(&world);
+    up.snapshot().expect("there is room");
+    if up.store.snapshot_due().is_some() {
+        up.snapshot().expect("there is room");
+    }
+    assert_eq!(up.store.snapshot_due(), None, "all is covered");
+    assert_eq!(segments(&world), 1);
+    let names = up.names();
+    up.kill();
+    let up = world.open();
+    assert_eq!((up.names(), up.replayed), (names, 0));
+}
+
+#[test]
+fn what_follows_a_snapshot_that_failed_is_covered_by_a_later_one() {
+    let world = World::new();
+    let mut up = world.open();
+    up.synced_turn(&[put("a", "1")]);
+    blocked(&world);
+    up.snapshot().expect_err("it has no place");
+    up.synced_turn(&[put("b", "1")]);
+    unblocked(&world);
+    up.snapshot().expect("there is room");
+    up.synced_turn(&[put("c", "1")]);
+    while up.store.snapshot_due().is_some() {
+        up.snapshot().expect("there is room");
+    }
+    up.finish();
+    assert_eq!(world.names(), [JOBS]);
+    assert_eq!(world.open().names(), "a=1 b=1 c=1");
+}
+
+#[test]
+fn a_segment_that_somebody_took_away_fails_no_snapshot() {
+    let world = World::new();
+    let mut up = world.open();
+    up.synced_turn(&[put("a", "1")]);
+    world.remove("journal-000001.jsonl");
+    up.snapshot().expect("it covers what was there");
+    up.synced_turn(&[put("b", "1")]);
+    world.remove("jobs.json.sum");
+    up.snapshot().expect("it covers what was there");
+    up.kill();
+    assert_eq!(world.open().names(), "a=1 b=1");
+}
+
+#[test]
+fn a_segment_that_cannot_be_removed_spoils_nothing() {
+    let world = World::new();
+    let mut up = world.open();
+    up.synced_turn(&[put("a", "1")]);
+    // Nobody can remove a folder as if it were a file.
+    world.remove("journal-000001.jsonl");
+    fs::create_dir(world.join("journal-000001.jsonl")).expect("own folder");
+    for name in ["2", "3"] {
+        up.synced_turn(&[put("a", name)]);
+        let _ = up.snapshot();
+        let present = world.files();
+        let copy = World::with(&present);
+        assert_eq!(copy.open().names(), format!("a={name}"), "a crash here finds everything");
+    }
+    fs::remove_dir(world.join("journal-000001.jsonl")).expect("own folder");
+    up.synced_turn(&[put("a", "4")]);
+    up.snapshot().expect("there is room");
+    assert_eq!(segments(&world), 1, "what was left is removed once it can be");
+    up.finish();
+    assert_eq!(world.names(), [JOBS]);
+}
+
+#[test]
+fn half_a_line_that_cannot_be_cut_back_keeps_the_journal_from_going_on_behind_it() {
+    let world = World::new();
+    let mut up = world.open();
+    up.synced_turn(&[put("a", "1")]);
+    let before = world.read("journal-000001.jsonl");
+    let torn = [&before[..], b"{\"crc\":"].concat();
+    world.write("journal-000001.jsonl", torn);
+    let journal = up.store.journal.as_mut().expect("there is room for one");
+    // Takes nothing and cannot be cut either.
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has one");
+    let file = journal.set_file(full);
+    up.try_turn(&[put("b", "1")]).expect_err("there is no room");
+    assert!(up.store.refusal().is_some());
+    up.snapshot().expect_err("its segment would be followed by another");
+    assert_eq!(segments(&world), 1);
+    up.store.journal.as_mut().expect("it is the same").set_file_again(file);
+    up.store.begin_snapshot(jiff::Timestamp::UNIX_EPOCH).expect("there is room again");
+    assert_eq!(world.read("journal-000001.jsonl"), before, "the half line went first");
+    // Fires are written down while it runs; changes wait for its end.
+    up.turn(&[super::world::progress("a", "fired")]);
+    assert!(up.store.refusal().is_some());
+    up.await_snapshot().expect("there is room again");
+    assert_eq!(up.store.refusal(), None, "the disk knows all again");
+    up.sync();
+    up.kill();
+    assert_eq!(world.open().names(), "a=1/fired");
+}
+
+#[test]
+fn what_went_unrecorded_during_a_snapshot_waits_for_the_next_one() {
+    let world = World::new();
+    let mut up = world.open();
+    up.synced_turn(&[put("a", "1")]);
+    up.store.begin_snapshot(jiff::Timestamp::UNIX_EPOCH).expect("there is room");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has one");
+    let file = up.store.journal.as_mut().expect("there is room for one").set_file(full);
+    up.store.append(&[super::world::progress("a", "fired")]).expect_err("there is no room");
+    up.engine.apply(super::world::progress("a", "fired"));
+    up.await_snapshot().expect("it writes elsewhere");
+    assert!(up.store.refusal().is_some(), "it may have passed the job already");
+    up.store.journal.as_mut().expect("it is the same").set_file_again(file);
+    assert!(up.store.snapshot_due().is_some());
+    up.snapshot().expect("there is room");
+    assert_eq!(up.store.refusal(), None);
+    up.kill();
+    assert_eq!(world.open().names(), "a=1/fired");
+}
+
+#[test]
+fn changes_are_refused_while_the_folder_is_gone_and_taken_once_it_is_back() {
+    let world = World::new();
+    let mut up = world.open();
+    up.synced_turn(&[put("a", "1")]);
+    let away = world.path().with_extension("away");
+    fs::rename(world.path(), &away).expect("own folder");
+    up.synced_turn(&[put("a", "2")]);
+    up.snapshot().expect_err("there is no folder");
+    assert!(up.store.refusal().is_some());
+    up.try_turn(&[put("b", "1")]).expect_err("it would be lost");
+    assert!(up.store.snapshot_due().is_some(), "it is tried again");
+    fs::rename(&away, world.path()).expect("own folder");
+    up.snapshot().expect("the folder is back");
+    assert_eq!(up.store.refusal(), None);
+    up.synced_turn(&[put("c", "1")]);
+    up.kill();
+    assert_eq!(world.open().names(), "a=2 c=1");
+}
+
+#[test]
+fn the_first_fsync_of_a_segment_needs_no_path_to_its_folder() {
+    let world = World::new();
+    let mut up = world.open();
+    let away = world.path().with_extension("away");
+    fs::rename(world.path(), &away).expect("own folder");
+    up.synced_turn(&[put("a", "1")]);
+    fs::rename(&away, world.path()).expect("own folder");
+    up.kill();
+    assert_eq!(world.open().names(), "a=1");
+}
+
+#[test]
+fn a_folder_that_was_emptied_is_filled_again() {
+    let world = World::new();
+    let mut up = world.open();
+    up.synced_turn(&[put("a", "1")]);
+    up.snapshot().expect("there is room");
+    up.synced_turn(&[put("b", "1")]);
+    for name in world.names() {
+        world.remove(&name);
+    }
+    up.snapshot().expect("there is room");
+    up.kill();
+    assert_eq!(world.open().names(), "a=1 b=1");
+}
+
+#[test]
+fn thousands_of_jobs_come_in_chunks_and_each_stands_once() {
+    let world = World::new();
+    let mut up = world.open();
+    let many: Vec<_> = (0..2_000).map(|number| put(&format!("j{number:05}"), "1")).collect();
+    up.synced_turn(&many);
+    up.store.begin_snapshot(jiff::Timestamp::UNIX_EPOCH).expect("there is room");
+    // What changes meanwhile stands in the new segment, wherever the walk is.
+    up.turn(&[put("a", "1"), put("j01000", "2"), put("z", "1"), super::world::delete("j00000")]);
+    up.await_snapshot().expect("there is room");
+    let jobs = up.jobs();
+    assert_eq!(jobs.len(), 2_001);
+    up.kill();
+    assert_eq!(world.open().jobs(), jobs);
+}
