@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The arrows of `ARCHITECTURE.md`: what each part may name. `limits` may be named by all.
 const ARROWS: &[(&str, &[&str])] = &[
     ("api", &["engine", "inbox", "job", "keys", "vitals"]),
-    ("check", &["config", "daemon", "keys", "store"]),
+    ("check", &["config", "daemon", "engine", "keys", "store"]),
     ("cli", &["config"]),
     ("clock", &[]),
     ("config", &["job", "log"]),
