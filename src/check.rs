@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 use crate::config::Config;
 use crate::daemon::defaults;
-use crate::{keys, store};
+use crate::engine::Engine;
+use crate::keys;
+use crate::store::{self, Inspection};
 
-/// Reads the settings, the key file and `jobs.json`, and says what it finds. Ends with failure
+/// Reads the settings, the key file and the data folder, and says what it finds. Ends with failure
 /// where something is wrong.
 pub fn check() -> ExitCode {
     let mut report = Report::default();
@@ -34,20 +36,22 @@ fn check_keys(config: &Config, report: &mut Report) {
 }
 
 fn check_jobs(config: &Config, report: &mut Report) {
-    let path = store::snapshot_path(&config.data_dir);
-    let mut count = 0;
-    let mut problems = Vec::new();
-    let read = store::inspect(&config.data_dir, &defaults(config), |job| {
-        count += 1;
-        let found = job.spec.problems();
-        problems.extend(found.into_iter().map(|problem| (job.spec.id.clone(), problem)));
-    });
-    for (id, problem) in problems {
-        report.wrong(format!("{}: job {id}: {}: {}", path.display(), problem.field, problem.message));
+    let path = config.data_dir.display();
+    let mut engine = Engine::new(config.workers);
+    let inspected = store::inspect(&config.data_dir, &defaults(config), |record| engine.apply(record));
+    for job in engine.jobs() {
+        for problem in job.spec.problems() {
+            report.wrong(format!("{path}: job {}: {}: {}", job.spec.id, problem.field, problem.message));
+        }
     }
-    match read {
-        Ok(()) if path.exists() => report.right(format!("{}: {count} jobs", path.display())),
-        Ok(()) => report.right(format!("{}: missing; the first start makes it", path.display())),
+    let jobs = engine.len();
+    match inspected {
+        Ok(Inspection::Missing) => report.right(format!("{path}: missing; the first start makes it")),
+        Ok(Inspection::InUse) => report.right(format!("{path}: {jobs} jobs in jobs.json; a running service uses it")),
+        Ok(Inspection::Whole(0)) => report.right(format!("{path}: {jobs} jobs")),
+        Ok(Inspection::Whole(records)) => {
+            report.right(format!("{path}: {jobs} jobs, after {records} records in the journal of an unclean stop"));
+        }
         Err(error) => report.wrong(error),
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -90,7 +91,7 @@ enum StartError {
     /// The data folder cannot be used.
     Store(OpenError),
     /// The address cannot be bound.
-    Bind(String, io::Error),
+    Bind(SocketAddr, io::Error),
     /// The machine refuses a thread or a descriptor.
     Part(&'static str, io::Error),
 }
@@ -172,7 +173,7 @@ impl Daemon {
         let host = config.host.to_string();
         // Bound before anything fires, so that a second process on a taken port leaves no trace.
         let server = smol::block_on(Server::start(&host, config.port, connections, &api))
-            .map_err(|error| StartError::Bind(format!("{host}:{}", config.port), error))?;
+            .map_err(|error| StartError::Bind((config.host, config.port).into(), error))?;
         let scheduler = Scheduler::start(parts, orders).map_err(|error| StartError::Part("the scheduler", error))?;
         let address = server.address();
         tracing::info!(
@@ -350,4 +351,16 @@ fn raise_descriptor_limit() -> u64 {
 fn connections_default(descriptors: u64) -> usize {
     let most = CONNECTIONS_DEFAULT.min((descriptors / 4).saturating_mul(3)).max(1);
     usize::try_from(most).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_cannot_be_bound_is_told_apart_from_its_port() {
+        let address = "[::1]:7100".parse().expect("an address");
+        let error = StartError::Bind(address, io::ErrorKind::AddrInUse.into());
+        assert!(error.to_string().starts_with("cannot listen on [::1]:7100: "), "{error}");
+    }
 }

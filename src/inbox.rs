@@ -4,7 +4,7 @@ use async_channel::{Receiver, Sender};
 
 use crate::engine::{Command, Filter, Page, Refusal};
 use crate::job::{Job, JobId};
-use crate::limits::{INBOX_MAX, PAGE_JOBS_MAX, PAGE_SCAN_MAX};
+use crate::limits::{INBOX_MAX, PAGE_JOBS_MAX};
 
 /// A question to the owner, with the way back.
 #[derive(Debug)]
@@ -84,6 +84,3 @@ impl Client {
         answer.recv().await.map_err(|_| Refusal::ShuttingDown)
     }
 }
-
-/// How many jobs the owner looks at for one piece of a list.
-pub const SCAN_MAX: usize = PAGE_SCAN_MAX;

@@ -106,6 +106,9 @@ pub const LOG_FLUSH_MILLIS: u64 = 1_000;
 pub const PARTS_LOOK_SECS: u64 = 10;
 /// How many jobs a page of the list holds at most.
 pub const LIST_LIMIT_MAX: usize = 1_000;
+/// A list is written as text in pieces of about this size, each once the one before has left: what a
+/// slow reader holds up is this much and one job, however large the jobs are.
+pub const LIST_PIECE_BYTES: usize = 64 * 1024;
 /// Common servers and proxies take 8 to 16 KiB of request line and headers.
 pub const REQUEST_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// A job's body of 1 MiB, with every byte of it escaped in JSON, fits.

@@ -15,6 +15,9 @@ use crate::limits;
 /// Says that reading has begun: from then on an `Expect: 100-continue` has been answered.
 struct Begun;
 
+/// Says that reading has failed: where this body ends, and a next request would begin, is unknown.
+struct Broken;
+
 /// The whole body.
 pub(super) async fn read(conn: &mut Conn) -> Result<Vec<u8>, ApiError> {
     let declared = conn.request_headers().content_length();
@@ -25,16 +28,21 @@ pub(super) async fn read(conn: &mut Conn) -> Result<Vec<u8>, ApiError> {
     let room = declared.unwrap_or(0).min(limits::REQUEST_BODY_BYTES_TRUSTED);
     let mut bytes = Vec::with_capacity(usize::try_from(room).unwrap_or(0));
     let mut body = conn.request_body().take(limits::REQUEST_BODY_BYTES_MAX + 1);
-    body.read_to_end(&mut bytes).await.map_err(|error| {
+    if let Err(error) = body.read_to_end(&mut bytes).await {
         tracing::debug!(%error, "a request's body did not come");
-        ApiError::new(Status::BadRequest, "body_incomplete", "the body ended early or is not well-formed")
-    })?;
+        conn.insert_state(Broken);
+        let message = "the body ended early or is not well-formed";
+        return Err(ApiError::new(Status::BadRequest, "body_incomplete", message));
+    }
     if bytes.len() as u64 > limits::REQUEST_BODY_BYTES_MAX { Err(too_large()) } else { Ok(bytes) }
 }
 
 /// Reads and drops what nobody has read. False if some is left, and the connection has to be closed
 /// after the answer.
 pub(super) async fn discard(conn: &mut Conn) -> bool {
+    if conn.state::<Broken>().is_some() {
+        return false;
+    }
     let headers = conn.request_headers();
     let declared = headers.content_length();
     if declared.unwrap_or(0) == 0 && !headers.has_header(KnownHeaderName::TransferEncoding) {

@@ -54,16 +54,19 @@ impl Request<'_> {
     }
 }
 
-/// An `async fn(&Api, Request<'_>) -> Result<Reply, ApiError>`. A trait of its own, because a bound
+/// What an endpoint says.
+pub(super) type Answer = Result<Reply, ApiError>;
+
+/// An `async fn(&Api, Request<'_>) -> Answer`. A trait of its own, because a bound
 /// on such a function cannot otherwise say that its future may move between threads.
 pub(super) trait Answers<'a>: Fn(&'a Api, Request<'a>) -> Self::Future {
-    type Future: Future<Output = Result<Reply, ApiError>> + Send + 'a;
+    type Future: Future<Output = Answer> + Send + 'a;
 }
 
 impl<'a, F, Future_> Answers<'a> for F
 where
     F: Fn(&'a Api, Request<'a>) -> Future_,
-    Future_: Future<Output = Result<Reply, ApiError>> + Send + 'a,
+    Future_: Future<Output = Answer> + Send + 'a,
 {
     type Future = Future_;
 }

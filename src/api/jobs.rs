@@ -7,14 +7,12 @@ use trillium::{KnownHeaderName, Status};
 use uuid::Uuid;
 
 use super::Api;
-use super::endpoint::Request;
+use super::endpoint::{Answer, Request};
 use super::error::ApiError;
 use super::list;
 use super::reply::Reply;
 use crate::engine::{Command, Refusal};
 use crate::job::{self, Invalid, Job, JobDraft, JobId, Shown};
-
-pub(super) type Answer = Result<Reply, ApiError>;
 
 /// What a command on a job is answered with.
 #[derive(Serialize)]

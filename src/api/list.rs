@@ -4,18 +4,19 @@ use std::borrow::Cow;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::vec;
 
 use futures_lite::{AsyncRead, Stream, ready, stream};
 use trillium::{KnownHeaderName, Status};
 
 use super::Api;
+use super::endpoint::Answer;
 use super::error::ApiError;
-use super::jobs::Answer;
 use super::reply::Reply;
-use crate::engine::{Filter, Kind, Page};
+use crate::engine::{Filter, Kind, Page, Refusal};
 use crate::inbox::Client;
-use crate::job::{self, Shown};
-use crate::limits::{LIST_LIMIT_MAX, PAGE_JOBS_MAX};
+use crate::job::{self, Job, JobId, Shown};
+use crate::limits::{LIST_LIMIT_MAX, LIST_PIECE_BYTES, PAGE_JOBS_MAX};
 
 /// Which part of the list is asked for.
 #[derive(Debug, Default, PartialEq)]
@@ -106,63 +107,78 @@ async fn page(api: &Api, query: &Query, limit: usize) -> Answer {
     }
     let more_follow = jobs.len() > limit;
     jobs.truncate(limit);
-    let reply = Reply::json(Status::Ok, &jobs.iter().map(Shown).collect::<Vec<_>>());
-    match jobs.last() {
-        Some(last) if more_follow => {
-            Ok(reply.with_header(KnownHeaderName::Link, query.next(limit, last.spec.id.as_str())))
-        }
-        _ => Ok(reply),
-    }
+    let link = jobs.last().filter(|_| more_follow).map(|last| query.next(limit, last.spec.id.as_str()));
+    let reply = shown(api, query, jobs, None).await?;
+    Ok(match link {
+        Some(link) => reply.with_header(KnownHeaderName::Link, link),
+        None => reply,
+    })
 }
 
-/// All jobs, a piece at a time, each as of its own moment. A list that fits into one piece goes
-/// out with its length.
+/// All jobs, a page at a time, each as of its own moment.
 async fn all(api: &Api, query: &Query) -> Answer {
-    let first = api.jobs.page(query.after.clone(), query.filter.clone(), PAGE_JOBS_MAX).await?;
-    if first.next.is_none() {
-        return Ok(Reply::json(Status::Ok, &first.jobs.iter().map(Shown).collect::<Vec<_>>()));
-    }
-    let rest = Rest { jobs: api.jobs.clone(), filter: query.filter.clone(), page: Some(first), is_first: true };
-    let pieces = stream::unfold(rest, |mut rest| async move { rest.piece().await.map(|piece| (piece, rest)) });
-    Ok(Reply::stream(Status::Ok, Pieces { rest: Box::pin(pieces), piece: Vec::new(), read: 0 }))
+    let Page { jobs, next } = api.jobs.page(query.after.clone(), query.filter.clone(), PAGE_JOBS_MAX).await?;
+    shown(api, query, jobs, next).await
 }
 
-/// What of a long list is still to be sent.
+/// These jobs, and those behind `next`. A list whose text is one piece goes out with its length. Of
+/// a longer one there is never more than a piece as text: a job may be a mebibyte, and its reader slow.
+async fn shown(api: &Api, query: &Query, jobs: Vec<Job>, next: Option<JobId>) -> Answer {
+    let filter = query.filter.clone();
+    let mut rest = Rest { client: api.jobs.clone(), filter, jobs: jobs.into_iter(), next, begun: false, ended: false };
+    let piece = rest.piece().await?;
+    if rest.ended {
+        return Ok(Reply::bytes(Status::Ok, piece));
+    }
+    let pieces = stream::unfold(rest, |mut rest| async move {
+        if rest.ended {
+            return None;
+        }
+        // The connection breaks where a page cannot be had, and no client takes a part for the whole.
+        let piece = rest.piece().await.map_err(|_| io::Error::other("the service is shutting down"));
+        rest.ended |= piece.is_err();
+        Some((piece, rest))
+    });
+    Ok(Reply::stream(Status::Ok, Pieces { rest: Box::pin(pieces), piece, read: 0 }))
+}
+
+/// What of a list is still to be sent.
 struct Rest {
-    jobs: Client,
+    client: Client,
     filter: Filter,
-    /// The next piece; `None` when the list has ended.
-    page: Option<Page>,
-    is_first: bool,
+    /// What is left of the present page.
+    jobs: vec::IntoIter<Job>,
+    /// Behind which id the next page begins; `None` if the present one is the last.
+    next: Option<JobId>,
+    /// The bracket that opens the list has been written.
+    begun: bool,
+    /// The one that closes it, too.
+    ended: bool,
 }
 
 impl Rest {
-    /// The next piece as text, and the one behind it fetched.
-    async fn piece(&mut self) -> Option<io::Result<Vec<u8>>> {
-        let page = self.page.take()?;
+    /// The next piece as text.
+    async fn piece(&mut self) -> Result<Vec<u8>, Refusal> {
         let mut text = Vec::new();
-        for job in &page.jobs {
-            text.push(if std::mem::take(&mut self.is_first) { b'[' } else { b',' });
-            if let Err(error) = serde_json::to_writer(&mut text, &Shown(job)) {
-                return Some(Err(error.into()));
-            }
-        }
-        match page.next {
-            None => text.extend_from_slice(if self.is_first { b"[]" } else { b"]" }),
-            Some(after) => {
+        while text.len() < LIST_PIECE_BYTES {
+            if let Some(job) = self.jobs.next() {
+                text.push(if std::mem::replace(&mut self.begun, true) { b',' } else { b'[' });
+                serde_json::to_writer(&mut text, &Shown(&job)).expect("a job is always JSON");
+            } else if let Some(after) = self.next.take() {
                 let after = Some(after.as_str().into());
-                match self.jobs.page(after, self.filter.clone(), PAGE_JOBS_MAX).await {
-                    Ok(page) => self.page = Some(page),
-                    // The connection breaks, and no client takes a part for the whole.
-                    Err(_) => return Some(Err(io::Error::other("the service is shutting down"))),
-                }
+                let page = self.client.page(after, self.filter.clone(), PAGE_JOBS_MAX).await?;
+                (self.jobs, self.next) = (page.jobs.into_iter(), page.next);
+            } else {
+                text.extend_from_slice(if self.begun { b"]" } else { b"[]" });
+                self.ended = true;
+                break;
             }
         }
-        Some(Ok(text))
+        Ok(text)
     }
 }
 
-/// A stream of texts as a reader. Texts may be empty; only the stream's end is an end.
+/// A stream of texts as a reader, the first at hand. Texts may be empty; only the stream's end is an end.
 struct Pieces<S> {
     rest: S,
     piece: Vec<u8>,

@@ -4,8 +4,7 @@ use serde::Serialize;
 use trillium::Status;
 
 use super::Api;
-use super::endpoint::Request;
-use super::error::ApiError;
+use super::endpoint::{Answer, Request};
 use super::reply::Reply;
 
 #[derive(Serialize)]
@@ -22,11 +21,11 @@ struct Ready {
 }
 
 /// Alive, and nothing more: who restarts a process because its disk is full makes it worse.
-pub(super) async fn health(_api: &Api, _request: Request<'_>) -> Result<Reply, ApiError> {
+pub(super) async fn health(_api: &Api, _request: Request<'_>) -> Answer {
     Ok(Reply::json(Status::Ok, &Health { status: "ok", version: env!("CARGO_PKG_VERSION") }))
 }
 
-pub(super) async fn ready(api: &Api, _request: Request<'_>) -> Result<Reply, ApiError> {
+pub(super) async fn ready(api: &Api, _request: Request<'_>) -> Answer {
     let mut readiness = api.vitals.readiness();
     readiness.warnings.extend(api.keys.warning());
     let unavailable = !readiness.reasons.is_empty();

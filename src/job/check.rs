@@ -18,7 +18,8 @@ impl Spec {
         let mut problems = Vec::new();
         let chars = self.name.chars().count();
         if !(1..=JOB_NAME_CHARS_MAX).contains(&chars) {
-            let message = format!("is required; accepted are 1 to {JOB_NAME_CHARS_MAX} characters, not {chars}");
+            let what = if chars == 0 { "is required".to_owned() } else { format!("has {chars} characters") };
+            let message = format!("{what}; accepted are 1 to {JOB_NAME_CHARS_MAX} characters");
             problems.push(Invalid::new("/name", message));
         }
         self.http.check(&mut problems);

@@ -103,7 +103,10 @@ impl Visit for Fields {
     }
 
     /// JSON has no infinities; they become strings.
+    /// Rounded to a thousandth: what is measured in milliseconds here is not known better, and
+    /// nobody wants to read the rest.
     fn record_f64(&mut self, field: &Field, value: f64) {
+        let value = (value * 1_000.0).round() / 1_000.0;
         if value.is_finite() { self.bare(field, value) } else { self.string(field, &value.to_string()) }
     }
 }

@@ -3,7 +3,6 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::turn::millis;
 use crate::engine::{Event, EventKind, Start};
 use crate::job::{Run, Status};
 use crate::limits::{LATE_WARN_REST_SECS, WORKERS_BUSY_MILLIS};
@@ -70,6 +69,11 @@ pub(super) fn event(event: &Event, took: Option<Duration>) {
 fn lateness_ms(run: &Run) -> Option<f64> {
     let lateness = run.started_at?.duration_since(run.due_at);
     Some(lateness.as_secs_f64() * 1_000.0)
+}
+
+/// As the log shows durations.
+pub(super) fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
 }
 
 /// Tells that the disk begins or ceases to refuse changes.

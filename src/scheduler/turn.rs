@@ -152,7 +152,7 @@ impl Scheduler {
         let took = began.elapsed();
         if took >= Duration::from_millis(WRITE_STALL_MILLIS) {
             self.late.disk_stalled();
-            tracing::warn!(took_ms = millis(took), "a write to the journal stalled");
+            tracing::warn!(took_ms = tell::millis(took), "a write to the journal stalled");
         }
         written
     }
@@ -231,8 +231,4 @@ impl Scheduler {
 /// Sends an answer. One who does not wait for it any more misses nothing.
 fn answer<T>(reply: &Sender<T>, value: T) {
     let _ = reply.try_send(value);
-}
-
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

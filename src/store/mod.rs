@@ -12,6 +12,7 @@ mod journal;
 mod line;
 mod recovery;
 mod snapshot;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 
@@ -20,24 +21,18 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
-
-use jiff::Timestamp;
 
 pub use helper::{DiskEvent, SnapshotDone};
 pub use recovery::{ReadError, snapshot_path};
 
-use crate::engine::{Engine, Filter, Record};
-use crate::job::{Defaults, Job, JobId};
-use crate::limits::{
-    SNAPSHOT_CHUNK_JOBS, SNAPSHOT_DELAY_MILLIS, SNAPSHOT_JOURNAL_BYTES_MIN, SNAPSHOT_REST_FACTOR,
-    SNAPSHOT_RETRY_MILLIS, SYNC_DELAY_MILLIS,
-};
+use crate::engine::{Engine, Record};
+use crate::job::Defaults;
+use crate::limits::SYNC_DELAY_MILLIS;
 use folder::{Folder, HoldError};
-use helper::{Helpers, SnapshotRequest, SyncRequest};
+use helper::{Helpers, SyncRequest};
 use journal::Journal;
-use snapshot::Sum;
+use snapshots::Snapshots;
 
 /// The files of one data folder, held by this process alone.
 #[derive(Debug)]
@@ -75,33 +70,6 @@ struct Syncing {
     last_request: Instant,
 }
 
-#[derive(Debug)]
-struct Snapshots {
-    running: Option<Running>,
-    /// The content of the present `jobs.json`.
-    sum: Option<Sum>,
-    /// The note of that content is there, without which no segment may stand on it.
-    is_noted: bool,
-    /// The present segment was begun for a snapshot that failed, and serves its next try: else
-    /// each try would leave a segment behind.
-    has_segment: bool,
-    /// When the first change came that no snapshot covers.
-    uncovered_since: Option<Instant>,
-    last_end: Instant,
-    last_took: Duration,
-    last_failed: bool,
-}
-
-#[derive(Debug)]
-struct Running {
-    chunks: SyncSender<Vec<Job>>,
-    /// The last job that was handed over.
-    after: Option<JobId>,
-    covers: Vec<u64>,
-    /// Nothing went unrecorded since it began, so when it is done the disk knows all again.
-    mends: bool,
-}
-
 /// What a start found in the folder.
 #[derive(Debug)]
 pub struct Opened {
@@ -136,20 +104,40 @@ impl fmt::Display for OpenError {
     }
 }
 
-/// The jobs of a data folder, read without touching it: for `ksana check`.
-pub fn inspect(data_dir: &Path, defaults: &Defaults, mut take: impl FnMut(Job)) -> Result<(), ReadError> {
-    let path = snapshot_path(data_dir);
-    match fs::read(&path) {
-        Ok(text) => {
-            let mut apply = |record| {
-                if let Record::Put(job) = record {
-                    take(job);
-                }
-            };
-            recovery::read_snapshot(&text, defaults, &mut apply).map_err(|reason| ReadError::Snapshot(path, reason))
+/// How much of a data folder could be looked at.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Inspection {
+    /// There is none yet.
+    Missing,
+    /// A process uses it, so only `jobs.json` was read.
+    InUse,
+    /// All of it, as a start would read it, with this many records in the journal.
+    Whole(usize),
+}
+
+/// Reads what a start would read, and changes nothing but for the lock that it takes meanwhile:
+/// for `ksana check`.
+///
+/// # Errors
+///
+/// Why a start would be refused.
+pub fn inspect(data_dir: &Path, defaults: &Defaults, mut apply: impl FnMut(Record)) -> Result<Inspection, OpenError> {
+    if !data_dir.exists() {
+        return Ok(Inspection::Missing);
+    }
+    match Folder::hold(data_dir) {
+        Ok(folder) => {
+            let found = recovery::read(&folder, defaults, apply).map_err(OpenError::Read)?;
+            Ok(Inspection::Whole(found.replayed))
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(ReadError::Io(path, error)),
+        Err(HoldError::Held) => {
+            let path = snapshot_path(data_dir);
+            let text = fs::read(&path).map_err(|error| OpenError::Read(ReadError::Io(path.clone(), error)))?;
+            recovery::read_snapshot(&text, defaults, &mut apply)
+                .map_err(|reason| OpenError::Read(ReadError::Snapshot(path, reason)))?;
+            Ok(Inspection::InUse)
+        }
+        Err(HoldError::Io(path, error)) => Err(OpenError::Io(path, error)),
     }
 }
 
@@ -286,146 +274,12 @@ impl Store {
                 Ok(None)
             }
             DiskEvent::ChunkWanted => {
-                if let Some(running) = &mut self.snapshot.running {
-                    let page = engine.page(
-                        running.after.as_ref().map(JobId::as_str),
-                        &Filter::default(),
-                        SNAPSHOT_CHUNK_JOBS,
-                        SNAPSHOT_CHUNK_JOBS,
-                    );
-                    running.after = page.jobs.last().map(|job| job.spec.id.clone()).or(running.after.take());
-                    // The helper asks for one at a time; if it is gone, its result says why.
-                    let _ = running.chunks.try_send(page.jobs);
-                }
+                self.hand_over_chunk(engine);
                 Ok(None)
             }
             DiskEvent::Snapshot(result) => {
                 self.end_snapshot(&result);
                 Ok(Some(result))
-            }
-        }
-    }
-
-    /// When the next snapshot is due: a moment after the first change that none covers, but so
-    /// that writing takes no more than its share of the time, unless the journal outgrows it.
-    pub fn snapshot_due(&self) -> Option<Instant> {
-        let since = self.snapshot.uncovered_since.filter(|_| self.snapshot.running.is_none())?;
-        let retry = Duration::from_millis(SNAPSHOT_RETRY_MILLIS);
-        if self.refusal.is_some() || self.snapshot.last_failed {
-            return Some(self.snapshot.last_end + retry);
-        }
-        let rested = self.snapshot.last_end + self.snapshot.last_took * SNAPSHOT_REST_FACTOR;
-        let grown = self.snapshot.sum.map_or(0, |sum| sum.len).max(SNAPSHOT_JOURNAL_BYTES_MIN);
-        let outgrown = self.journal.as_ref().is_some_and(|journal| journal.len() > grown);
-        let soon = since + Duration::from_millis(SNAPSHOT_DELAY_MILLIS);
-        Some(if outgrown { soon } else { soon.max(rested) })
-    }
-
-    /// Begins a snapshot: turns to a new segment, and has the helper write all jobs.
-    ///
-    /// # Errors
-    ///
-    /// There is no new segment. It is tried again; where the folder itself is the cause, changes
-    /// are refused until then, because what is appended now may be nowhere after a restart.
-    pub fn begin_snapshot(&mut self, now: Timestamp) -> io::Result<()> {
-        if let Err(error) = self.turn_to_new_segment() {
-            self.snapshot.last_end = Instant::now();
-            self.snapshot.last_failed = true;
-            if is_unusable(&error) {
-                self.refusal.get_or_insert_with(|| refusal(&error));
-            }
-            return Err(error);
-        }
-        let present = self.journal.as_ref().map(Journal::number);
-        let covers = self.segments.iter().copied().filter(|segment| Some(*segment) != present).collect();
-        self.start_snapshot(now, covers, false);
-        if self.journal.as_ref().is_some_and(|journal| journal.len() > 0) {
-            // Its segment is older than this try, and goes only with the next one.
-            self.snapshot.uncovered_since = Some(Instant::now());
-        }
-        Ok(())
-    }
-
-    /// One that nothing was written to serves as the new one.
-    fn turn_to_new_segment(&mut self) -> io::Result<()> {
-        if let Some(journal) = &mut self.journal {
-            if self.snapshot.has_segment || journal.len() == 0 {
-                return Ok(());
-            }
-            // A segment that others follow must not end in half a line: that is what damage looks like.
-            journal.cut_back()?;
-        }
-        if !self.snapshot.is_noted {
-            self.folder.write_sums(&[self.snapshot.sum])?;
-            self.snapshot.is_noted = true;
-        }
-        let number = self.segments.last().map_or(1, |last| last + 1);
-        let journal = Journal::create(&self.folder.segment(number), number)?;
-        self.segments.push(number);
-        self.snapshot.has_segment = true;
-        self.sync.is_new = true;
-        match self.journal.replace(journal).filter(Journal::is_loose) {
-            Some(old) => self.sync.before.push(Arc::clone(old.file())),
-            // Up to the start of the new segment there is nothing left to wait for.
-            None if self.sync.before.is_empty() => self.sync.done = Position { segment: number, len: 0 },
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// Ends the journal: where `jobs.json` does not show the present yet, begins the last snapshot
-    /// of this process; no segment is left. Nothing may be appended after it.
-    ///
-    /// # Errors
-    ///
-    /// A segment cannot be removed. It does no harm where it is.
-    pub fn begin_last_snapshot(&mut self, now: Timestamp) -> io::Result<()> {
-        if self.snapshot.uncovered_since.is_some() {
-            let covers = self.segments.clone();
-            self.start_snapshot(now, covers, true);
-            return Ok(());
-        }
-        for segment in self.segments.drain(..) {
-            self.folder.remove_segment(segment)?;
-        }
-        self.folder.sync()?;
-        self.folder.remove_sums()?;
-        self.folder.sync()
-    }
-
-    /// Whether a snapshot is being written.
-    pub fn is_snapshotting(&self) -> bool {
-        self.snapshot.running.is_some()
-    }
-
-    fn start_snapshot(&mut self, updated_at: Timestamp, covers: Vec<u64>, is_last: bool) {
-        let (chunks, received) = sync_channel(1);
-        self.helpers.snapshot(SnapshotRequest { chunks: received, updated_at, covers: covers.clone(), is_last });
-        self.snapshot.uncovered_since = None;
-        self.snapshot.running = Some(Running { chunks, after: None, covers, mends: true });
-    }
-
-    fn end_snapshot(&mut self, result: &io::Result<SnapshotDone>) {
-        let running = self.snapshot.running.take().expect("a result comes from a snapshot that was begun");
-        self.snapshot.last_end = Instant::now();
-        self.snapshot.last_failed = result.is_err();
-        match result {
-            Ok(done) => {
-                self.snapshot.sum = Some(done.sum);
-                self.snapshot.last_took = done.took;
-                self.snapshot.is_noted = true;
-                self.snapshot.has_segment = false;
-                self.segments.retain(|segment| !running.covers.contains(segment) || done.left.contains(segment));
-                if running.mends {
-                    self.refusal = None;
-                }
-            }
-            Err(error) => {
-                self.snapshot.uncovered_since.get_or_insert_with(Instant::now);
-                if error.kind() == io::ErrorKind::NotFound {
-                    // The folder is gone, and the journal with it.
-                    self.refusal.get_or_insert_with(|| refusal(error));
-                }
             }
         }
     }
@@ -442,12 +296,6 @@ fn prepare(folder: &Folder, found: &recovery::Found, number: u64) -> io::Result<
 
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-/// Whether nothing can be made in the folder, be there room or not.
-fn is_unusable(error: &io::Error) -> bool {
-    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
-    matches!(error.kind(), NotFound | NotADirectory | PermissionDenied | ReadOnlyFilesystem)
 }
 
 fn refusal(error: &io::Error) -> String {

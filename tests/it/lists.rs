@@ -25,6 +25,23 @@ fn next(answer: &Response) -> Option<String> {
     Some(target[path..].to_owned())
 }
 
+/// What goes out without a length is written piece by piece, so that a slow reader of large jobs does
+/// not hold up the whole list as text.
+#[test]
+fn large_jobs_are_never_one_text() {
+    let ksana = Ksana::start();
+    for id in ["a", "b", "c"] {
+        let http = json!({"url": TARGET, "body": "x".repeat(100 * 1024)});
+        ksana.create(&with(hourly(TARGET), &json!({"id": id, "http": http})));
+    }
+    for (query, expected) in [("", &["a", "b", "c"][..]), ("?limit=2", &["a", "b"]), ("?after=c&limit=1", &[])] {
+        let answer = ksana.get(&format!("/jobs{query}")).expect(200);
+        assert_eq!(answer.header("content-length").is_none(), !expected.is_empty(), "{query}");
+        assert_eq!(next(&answer).is_some(), query == "?limit=2", "{query}");
+        assert_eq!(ids(&answer.json()), expected, "{query}");
+    }
+}
+
 #[test]
 fn filters_choose_and_add_up() {
     let (ksana, receiver) = (Ksana::start(), Receiver::start());

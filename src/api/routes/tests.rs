@@ -318,6 +318,20 @@ fn who_waits_to_continue_is_refused_without_his_body() {
     assert_eq!(client.answer().status, 401);
 }
 
+/// Nobody knows where such a body ends, so the connection ends with the answer, and no client waits
+/// until the deadline of bodies for it.
+#[test]
+fn a_body_that_is_not_well_formed_is_refused_at_once() {
+    let server = with_endpoint(sum);
+    for broken in ["zz\r\n{}\r\n0\r\n\r\n", "2\r\n{}x\r\n0\r\n\r\n", "ffffffffffffffffff\r\n{}"] {
+        let mut client = Client::to(server.address());
+        let answer = client.send(post("Transfer-Encoding: chunked")).send(broken).answer();
+        assert_eq!((answer.status, answer.json()["error"].as_str()), (400, Some("body_incomplete")), "{broken:?}");
+        assert_eq!(answer.header("Connection"), Some("close"), "{broken:?}");
+        assert!(client.is_ended(), "{broken:?}");
+    }
+}
+
 /// The body comes in a packet of its own, after the endpoint is through: it is no request.
 #[test]
 fn a_body_that_nobody_reads_is_out_of_the_way() {

@@ -23,7 +23,7 @@ fn a_name_has_1_to_256_characters() {
     check_taken(&json!({"name": "x"}));
     check_taken(&json!({"name": "ß".repeat(256)}));
     check_refused(&json!({"name": ""}), "/name", "accepted are 1 to 256 characters");
-    check_refused(&json!({"name": "x".repeat(257)}), "/name", "not 257");
+    check_refused(&json!({"name": "x".repeat(257)}), "/name", "has 257 characters; accepted are 1 to 256");
 }
 
 #[test]
