@@ -119,6 +119,7 @@ fn half_a_line_that_cannot_be_cut_back_keeps_the_journal_from_going_on_behind_it
     up.store.journal.as_mut().expect("it is the same").set_file_again(file);
     up.store.begin_snapshot(jiff::Timestamp::UNIX_EPOCH).expect("there is room again");
     assert_eq!(world.read("journal-000001.jsonl"), before, "the half line went first");
+    assert_eq!(up.store.sync.before.len(), 1, "and is gone for good before the next segment is fsynced");
     // Fires are written down while it runs; changes wait for its end.
     up.turn(&[super::world::progress("a", "fired")]);
     assert!(up.store.refusal().is_some());
@@ -167,6 +168,19 @@ fn changes_are_refused_while_the_folder_is_gone_and_taken_once_it_is_back() {
     up.synced_turn(&[put("c", "1")]);
     up.kill();
     assert_eq!(world.open().names(), "a=2 c=1");
+}
+
+#[test]
+fn what_was_not_synced_is_not_taken_for_synced_because_another_segment_follows() {
+    let world = World::new();
+    let mut up = world.open();
+    up.turn(&[put("a", "1")]);
+    let position = up.store.position();
+    up.store.begin_snapshot(jiff::Timestamp::UNIX_EPOCH).expect("there is room");
+    assert!(up.store.synced() < position, "nobody fsynced it yet");
+    up.sync();
+    assert!(up.store.synced() > position);
+    up.await_snapshot().expect("there is room");
 }
 
 #[test]
