@@ -131,6 +131,26 @@ fn half_a_line_that_cannot_be_cut_back_keeps_the_journal_from_going_on_behind_it
 }
 
 #[test]
+fn half_a_line_at_the_begin_of_a_segment_goes_before_the_next_one_is_written() {
+    let world = World::new();
+    let mut up = world.open();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has one");
+    let file = up.store.journal.as_mut().expect("there is room for one").set_file(full);
+    up.try_turn(&[put("a", "1")]).expect_err("there is no room");
+    world.write("journal-000001.jsonl", "{".repeat(10_000));
+    up.store.journal.as_mut().expect("it is the same").set_file_again(file);
+    // Nothing was written to the segment, so it serves this snapshot too.
+    up.store.begin_snapshot(jiff::Timestamp::UNIX_EPOCH).expect("there is room again");
+    up.turn(&[put("a", "2")]);
+    let text = world.read("journal-000001.jsonl");
+    assert!(text.ends_with(b"}\n"), "{}", String::from_utf8_lossy(&text));
+    up.await_snapshot().expect("there is room again");
+    up.kill();
+    let up = world.open();
+    assert_eq!((up.names(), up.cut.as_ref()), ("a=2".to_owned(), None));
+}
+
+#[test]
 fn what_went_unrecorded_during_a_snapshot_waits_for_the_next_one() {
     let world = World::new();
     let mut up = world.open();
