@@ -82,19 +82,19 @@ pub const LOG_BATCH_BYTES: usize = 64 * 1024;
 /// An outsider's path or a target's error must not make a line that log shippers cut or refuse.
 pub const LOG_VALUE_BYTES_MAX: usize = 4 * 1024;
 /// How long to leave a standard output alone that was made non-blocking and is full.
-pub const LOG_STDOUT_FULL_WAIT_MS: u64 = 10;
+pub const LOG_STDOUT_FULL_WAIT_MILLIS: u64 = 10;
 /// Room for some 16,000 keys; what is larger is the wrong file.
 pub const KEY_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// How often the key file is looked at where no event comes. With the settling time below, also a
 /// deletion that nothing tells of takes effect within the second that is promised.
-pub const KEY_LOOK_MS: u64 = 400;
+pub const KEY_LOOK_MILLIS: u64 = 400;
 /// How long a key file must be absent or empty before all keys are revoked: a truncating write
 /// shows an empty file for a moment.
-pub const KEY_ABSENCE_SETTLES_MS: u64 = 500;
+pub const KEY_ABSENCE_SETTLES_MILLIS: u64 = 500;
 /// How often the key file is looked at while it is absent or empty and the keys are still in force.
-pub const KEY_ABSENCE_LOOK_MS: u64 = 50;
+pub const KEY_ABSENCE_LOOK_MILLIS: u64 = 50;
 /// Events of one rotation come in bursts; one look after this time answers them all.
-pub const KEY_EVENTS_GATHER_MS: u64 = 50;
+pub const KEY_EVENTS_GATHER_MILLIS: u64 = 50;
 /// How many ended attempts a turn takes.
 pub const TURN_REPORTS_MAX: usize = 1_024;
 /// How long requests that are being answered may take to end at a shutdown; the attempts in
@@ -119,19 +119,19 @@ pub const REQUEST_DISCARD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// How much room for a body is made on the word of its `Content-Length` alone.
 pub const REQUEST_BODY_BYTES_TRUSTED: u64 = 64 * 1024;
 /// A request's head is one packet or two; who needs longer holds a connection on purpose.
-pub const REQUEST_HEAD_SECONDS_MAX: u64 = 10;
+pub const REQUEST_HEAD_SECS_MAX: u64 = 10;
 /// The largest body at a little over 2 Mbit/s.
-pub const REQUEST_BODY_SECONDS_MAX: u64 = 30;
+pub const REQUEST_BODY_SECS_MAX: u64 = 30;
 /// Longer than the 60 s after which common proxies drop their own side of an idle connection.
-pub const CONNECTION_IDLE_SECONDS_MAX: u64 = 75;
+pub const CONNECTION_IDLE_SECS_MAX: u64 = 75;
 /// A client that takes not one byte of its answer for this long is gone.
-pub const ANSWER_STALL_SECONDS_MAX: u64 = 30;
+pub const ANSWER_STALL_SECS_MAX: u64 = 30;
 /// The scheduler's loop turns at least once a second; five missed turns are no accident.
-pub const LOOP_TURN_SECONDS_MAX: u64 = 5;
+pub const LOOP_TURN_SECS_MAX: u64 = 5;
 /// How long a browser may remember a preflight's answer; Chromium caps it here, too.
-pub const PREFLIGHT_SECONDS_MAX: u32 = 7_200;
+pub const PREFLIGHT_SECS_MAX: u32 = 7_200;
 /// When a client that was told 503 may come back: the store tries again about as often.
-pub const UNAVAILABLE_RETRY_SECONDS: u32 = 5;
+pub const UNAVAILABLE_RETRY_SECS: u32 = 5;
 /// Longer than any URL that servers take (most stop at 8 KiB), short enough to keep a million of.
 pub const URL_BYTES_MAX: usize = 16 * 1024;
 /// Longer than any registered method; what is longer is a mistake.

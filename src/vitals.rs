@@ -84,7 +84,7 @@ impl Vitals {
             readiness.reasons.push("shutting down".to_owned());
         }
         let still = Duration::from_millis(self.millis(now).saturating_sub(self.turned_ms.load(Ordering::Relaxed)));
-        if still >= Duration::from_secs(limits::LOOP_TURN_SECONDS_MAX) {
+        if still >= Duration::from_secs(limits::LOOP_TURN_SECS_MAX) {
             readiness.reasons.push(format!("the scheduler's loop has not turned for {} s", still.as_secs()));
         }
         if let Some(refusal) = &*self.store_refusal.lock().expect("nobody panics while he holds this lock") {

@@ -54,7 +54,7 @@ fn preflight() -> Reply {
     Reply::no_content()
         .with_header(KnownHeaderName::AccessControlAllowMethods, "GET, POST, PATCH, PUT, DELETE, OPTIONS")
         .with_header(KnownHeaderName::AccessControlAllowHeaders, "Content-Type, Authorization, X-API-Key")
-        .with_header(KnownHeaderName::AccessControlMaxAge, limits::PREFLIGHT_SECONDS_MAX.to_string())
+        .with_header(KnownHeaderName::AccessControlMaxAge, limits::PREFLIGHT_SECS_MAX.to_string())
 }
 
 /// The key that a request shows. `ApiKey` in `Authorization` counts first; other schemes there are

@@ -62,7 +62,7 @@ impl ApiError {
     /// It cannot be done at present, through no fault of the client's: 503.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self {
-            retry_after: Some(limits::UNAVAILABLE_RETRY_SECONDS),
+            retry_after: Some(limits::UNAVAILABLE_RETRY_SECS),
             ..Self::new(Status::ServiceUnavailable, "unavailable", message)
         }
     }

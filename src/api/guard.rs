@@ -45,10 +45,10 @@ pub struct Deadlines {
 impl Default for Deadlines {
     fn default() -> Self {
         Self {
-            head: Duration::from_secs(limits::REQUEST_HEAD_SECONDS_MAX),
-            body: Duration::from_secs(limits::REQUEST_BODY_SECONDS_MAX),
-            idle: Duration::from_secs(limits::CONNECTION_IDLE_SECONDS_MAX),
-            stall: Duration::from_secs(limits::ANSWER_STALL_SECONDS_MAX),
+            head: Duration::from_secs(limits::REQUEST_HEAD_SECS_MAX),
+            body: Duration::from_secs(limits::REQUEST_BODY_SECS_MAX),
+            idle: Duration::from_secs(limits::CONNECTION_IDLE_SECS_MAX),
+            stall: Duration::from_secs(limits::ANSWER_STALL_SECS_MAX),
         }
     }
 }

@@ -18,7 +18,10 @@ pub(super) fn instead_of(answer: &[u8]) -> Option<Vec<u8>> {
     }
     let status: u16 = std::str::from_utf8(head.get(9..12)?).ok()?.parse().ok()?;
     let status = Status::try_from(status).ok()?;
-    let body = told(status).to_json();
+    let error = told(status);
+    // It never became a request: method and path are not known, or not to be believed.
+    tracing::info!(status = status as u16, error = error.error, "request refused unread");
+    let body = error.to_json();
     let date = date_of(head).map(|date| format!("\r\nDate: {date}")).unwrap_or_default();
     let head = format!(
         "HTTP/1.1 {} {}{date}\r\nServer: ksana\r\nAccess-Control-Allow-Origin: *\r\nContent-Type: application/json\r\n\

@@ -53,7 +53,7 @@ impl Reply {
     /// The same with a word on when to come back.
     #[must_use]
     pub(super) fn retry_later(self) -> Self {
-        self.with_header(KnownHeaderName::RetryAfter, limits::UNAVAILABLE_RETRY_SECONDS.to_string())
+        self.with_header(KnownHeaderName::RetryAfter, limits::UNAVAILABLE_RETRY_SECS.to_string())
     }
 
     /// Makes it the connection's answer, and keeps later handlers from touching it.

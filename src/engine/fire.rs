@@ -8,6 +8,7 @@ use super::calendar::{due_time, grid, latest_due, plan, run_id};
 use super::table::Slot;
 use super::{Engine, Event, EventKind, Outcome, Start, Token, Turn, Verdict};
 use crate::job::{GoDuration, Job, Phase, Run, Schedule, Spec, Status};
+use crate::limits::EVERY_MILLIS_MIN;
 
 impl Engine {
     /// Takes at most `bite` jobs that are due, so that of a hundred thousand at one instant
@@ -100,7 +101,7 @@ fn fire(job: &mut Job, now: Timestamp) -> Option<Event> {
             begin(job, run_at, due_at, now);
             None
         }
-        Schedule::Every { .. } => {
+        Schedule::Every { every, .. } => {
             let due = grid(job).and_then(|grid| Some((grid, latest_due(job, grid, now)?)));
             let Some((grid, instant)) = due else {
                 plan(job, None);
@@ -109,7 +110,7 @@ fn fire(job: &mut Job, now: Timestamp) -> Option<Event> {
             let is_planned = instant == job.progress.state.planned.unwrap_or(due_at);
             let due_at = if is_planned { due_at } else { due_time(job, instant) };
             job.progress.state.fired = Some(instant);
-            plan(job, grid.after(instant));
+            plan(job, grid.after(instant.max(earliest_next(every, now))));
             if is_running {
                 job.progress.last_status = Status::Skipped;
                 job.progress.last_error = format!("skipped: a run was still going at {instant}").into();
@@ -119,6 +120,16 @@ fn fire(job: &mut Job, now: Timestamp) -> Option<Event> {
             None
         }
     }
+}
+
+/// The instant behind which the next fire comes, whatever the grid. A file's grid may be finer than
+/// any that a client can make, and must not make the loop do nothing else.
+fn earliest_next(every: GoDuration, now: Timestamp) -> Timestamp {
+    let least = GoDuration::from_millis(EVERY_MILLIS_MIN);
+    if every >= least {
+        return Timestamp::MIN;
+    }
+    now.checked_add(SignedDuration::from_nanos(least.as_nanos() - 1)).unwrap_or(now)
 }
 
 fn begin(job: &mut Job, scheduled_at: Timestamp, due_at: Timestamp, now: Timestamp) {

@@ -98,6 +98,11 @@ impl Engine {
         self.flights.len()
     }
 
+    /// Whether runs wait because every worker has an attempt.
+    pub fn waits_for_worker(&self) -> bool {
+        !self.queue.is_empty() && self.flights.len() >= self.workers
+    }
+
     /// How many runs wait for a worker.
     pub fn queued(&self) -> usize {
         self.queue.len()

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::Published;
 use super::set::KeySet;
-use crate::limits::{KEY_ABSENCE_LOOK_MS, KEY_ABSENCE_SETTLES_MS, KEY_LOOK_MS};
+use crate::limits::{KEY_ABSENCE_LOOK_MILLIS, KEY_ABSENCE_SETTLES_MILLIS, KEY_LOOK_MILLIS};
 
 const _: () = assert!(
-    KEY_LOOK_MS + KEY_ABSENCE_SETTLES_MS + KEY_ABSENCE_LOOK_MS <= 1_000,
+    KEY_LOOK_MILLIS + KEY_ABSENCE_SETTLES_MILLIS + KEY_ABSENCE_LOOK_MILLIS <= 1_000,
     "a deletion that no event tells of takes effect within a second"
 );
 
@@ -74,7 +74,7 @@ impl Keeper {
     /// When to look again if nothing hints that it should be sooner.
     pub(super) fn next_look(&self) -> Duration {
         let settling = self.without_since.is_some() && !self.revoked;
-        Duration::from_millis(if settling { KEY_ABSENCE_LOOK_MS } else { KEY_LOOK_MS })
+        Duration::from_millis(if settling { KEY_ABSENCE_LOOK_MILLIS } else { KEY_LOOK_MILLIS })
     }
 
     /// What everybody else sees.
@@ -98,7 +98,8 @@ impl Keeper {
     /// A file that is being replaced may be absent or empty for a moment; one that stays so revokes.
     fn see_without(&mut self, how: Without, first: bool, now: Instant) -> Option<News> {
         let since = *self.without_since.get_or_insert(now);
-        let settled = first || now.saturating_duration_since(since) >= Duration::from_millis(KEY_ABSENCE_SETTLES_MS);
+        let settled =
+            first || now.saturating_duration_since(since) >= Duration::from_millis(KEY_ABSENCE_SETTLES_MILLIS);
         if self.revoked || !settled {
             return None;
         }
@@ -257,14 +258,14 @@ mod tests {
 
     #[test]
     fn looks_come_faster_only_while_an_absence_settles() {
-        let [often, seldom] = [KEY_ABSENCE_LOOK_MS, KEY_LOOK_MS].map(Duration::from_millis);
+        let [often, seldom] = [KEY_ABSENCE_LOOK_MILLIS, KEY_LOOK_MILLIS].map(Duration::from_millis);
         let mut keeper = Keeper::default();
         let now = Instant::now();
         keeper.see(Look::Keys(["a"].into_iter().collect()), now);
         assert_eq!(keeper.next_look(), seldom);
         keeper.see(Look::Without(Without::Absent), now);
         assert_eq!(keeper.next_look(), often);
-        keeper.see(Look::Without(Without::Absent), now + Duration::from_millis(KEY_ABSENCE_SETTLES_MS));
+        keeper.see(Look::Without(Without::Absent), now + Duration::from_millis(KEY_ABSENCE_SETTLES_MILLIS));
         assert_eq!(keeper.next_look(), seldom);
     }
 }

@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 use super::KeyRing;
 use super::file::look;
 use super::keeper::{Keeper, News, Without};
-use crate::limits::KEY_EVENTS_GATHER_MS;
+use crate::limits::KEY_EVENTS_GATHER_MILLIS;
 
 /// The running thread. Dropped, it is told to stop and not waited for.
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl Watch {
     fn wait(&self) -> bool {
         let hinted = self.hinted.recv_timeout(self.keeper.next_look()).is_ok();
         if hinted && !self.stopping.load(Ordering::Acquire) {
-            thread::sleep(Duration::from_millis(KEY_EVENTS_GATHER_MS));
+            thread::sleep(Duration::from_millis(KEY_EVENTS_GATHER_MILLIS));
             // The channel holds one. What comes after this is for the next look.
             let _ = self.hinted.try_recv();
         }

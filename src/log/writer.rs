@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::Level;
 use super::line::dropped_lines;
 use crate::clock;
-use crate::limits::{LOG_BATCH_BYTES, LOG_QUEUE_LINES_MAX, LOG_STDOUT_FULL_WAIT_MS};
+use crate::limits::{LOG_BATCH_BYTES, LOG_QUEUE_LINES_MAX, LOG_STDOUT_FULL_WAIT_MILLIS};
 
 /// The sending side. Clones name the same queue.
 #[derive(Clone, Debug)]
@@ -115,7 +115,7 @@ impl<W: Write> Writer<W> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // Whoever shares this pipe or terminal made it non-blocking. It is full, not broken.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    thread::sleep(Duration::from_millis(LOG_STDOUT_FULL_WAIT_MS));
+                    thread::sleep(Duration::from_millis(LOG_STDOUT_FULL_WAIT_MILLIS));
                 }
                 Err(error) => return Err(error),
             }

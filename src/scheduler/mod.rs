@@ -196,7 +196,8 @@ impl Scheduler {
         // At the end only the last one is left to be made, after the loop.
         let snapshot = self.parts.store.snapshot_due().filter(|_| !matches!(self.order, Some(Order::End(_))));
         let until_snapshot = snapshot.map_or(bound, |due| due.saturating_duration_since(Instant::now()));
-        Some(until_due.min(until_snapshot).min(bound)).filter(|sleep| !sleep.is_zero())
+        let until_tell = self.busy.tell_due().map_or(bound, |due| due.saturating_duration_since(Instant::now()));
+        Some(until_due.min(until_snapshot).min(until_tell).min(bound)).filter(|sleep| !sleep.is_zero())
     }
 
     fn has_ended(&self) -> bool {

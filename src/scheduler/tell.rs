@@ -126,8 +126,8 @@ impl BusyWatch {
             *self = Self::default();
             return false;
         }
-        let since = *self.since.get_or_insert_with(Instant::now);
-        let is_busy = since.elapsed() >= Duration::from_millis(WORKERS_BUSY_MILLIS);
+        self.since.get_or_insert_with(Instant::now);
+        let is_busy = self.due().is_some_and(|due| due <= Instant::now());
         if is_busy && !self.told {
             self.told = true;
             tracing::warn!(workers, "all workers are busy and runs wait for one; raise WORKERS if that is not meant");
@@ -135,8 +135,14 @@ impl BusyWatch {
         is_busy
     }
 
-    pub(super) fn is_busy(&self) -> bool {
-        self.since.is_some()
+    /// When it is time to look again; `None` while nothing waits.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.since.map(|since| since + Duration::from_millis(WORKERS_BUSY_MILLIS))
+    }
+
+    /// When it is time to tell.
+    pub(super) fn tell_due(&self) -> Option<Instant> {
+        self.due().filter(|_| !self.told)
     }
 }
 
@@ -166,7 +172,7 @@ impl LateWatch {
             return;
         }
         self.told_at = Some(Instant::now());
-        let cause = if self.stalled_at.is_some_and(|stalled| stalled.elapsed() <= lateness + rest) {
+        let cause = if self.stalled_at.is_some_and(|stalled| stalled.elapsed() <= lateness) {
             "a write to the disk stalled"
         } else if were_busy {
             "all workers were busy"

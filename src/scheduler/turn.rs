@@ -159,7 +159,7 @@ impl Scheduler {
 
     fn start(&mut self, starts: Vec<Start>) -> Result<(), Fatal> {
         for start in starts {
-            let were_busy = self.busy.is_busy();
+            let were_busy = self.busy.due().is_some();
             self.late.started(&start, were_busy);
             // The channel holds as many as there are workers, and the engine starts no more.
             self.parts.starts.try_send(start).map_err(|_| Fatal::Executor)?;
@@ -221,7 +221,7 @@ impl Scheduler {
             parts.vitals.set_store_refusal(refusal.clone());
             self.told_refusal = refusal;
         }
-        let is_waiting = parts.engine.queued() > 0 && self.order.is_none();
+        let is_waiting = parts.engine.waits_for_worker() && self.order.is_none();
         let is_busy = self.busy.look(is_waiting, parts.engine.in_flight());
         parts.vitals.set_workers_busy(is_busy);
         parts.vitals.turned();

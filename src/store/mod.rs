@@ -156,7 +156,7 @@ impl Store {
         });
         recovery::cut(&folder, &mut found).map_err(failed)?;
         let number = found.segments.last().map_or(1, |last| last + 1);
-        let journal = prepare(&folder, &found, number);
+        let journal = prepare(&folder, &mut found, number);
         let (journal, refusal) = match journal {
             Ok(journal) => (Some(journal), None),
             Err(error) if is_full(&error) => (None, Some(refusal(&error))),
@@ -285,11 +285,16 @@ impl Store {
     }
 }
 
-/// Gets the folder ready to be written to: the note of what the journal stands on, then its segment.
-fn prepare(folder: &Folder, found: &recovery::Found, number: u64) -> io::Result<Journal> {
+/// Gets the folder ready to be written to: the note of what the journal stands on, then its
+/// segment. Segments in which nothing stands go, or a service that is started again and again
+/// would fill the folder with them.
+fn prepare(folder: &Folder, found: &mut recovery::Found, number: u64) -> io::Result<Journal> {
     folder.remove_unfinished()?;
     if !found.has_records {
         folder.write_sums(&[found.sum])?;
+        for segment in found.segments.drain(..) {
+            folder.remove_segment(segment)?;
+        }
     }
     Journal::create(&folder.segment(number), number)
 }

@@ -119,6 +119,8 @@ fn check_unedited(folder: &Folder, sum: Option<Sum>) -> Result<(), ReadError> {
 /// Parses the text of a `jobs.json`, strictly, and hands over its jobs.
 pub(super) fn read_snapshot(text: &[u8], defaults: &Defaults, apply: &mut impl FnMut(Record)) -> Result<(), String> {
     let mut ids = std::collections::HashSet::new();
+    // A byte order mark, which some editors put there, says nothing.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     snapshot::read(text, defaults, |job: Job| {
         if !ids.insert(job.spec.id.clone()) {
             return Err(format!("the id {} stands twice", job.spec.id));

@@ -1,3 +1,5 @@
+//! The guard against clients that take their time, over real sockets.
+
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 

@@ -1,3 +1,5 @@
+//! The whole service over real sockets, but for the jobs behind it.
+
 use trillium::Status;
 
 use super::*;

@@ -82,6 +82,12 @@ fn a_distance_that_is_not_above_zero_never_fires() {
 }
 
 #[test]
+fn a_distance_below_the_limit_keeps_its_grid_and_fires_no_more_often_than_the_limit() {
+    let job = json!({"schedule": {"kind": "every", "every": "10ms", "start_at": "1970-01-01T00:00:00Z"}});
+    check_file(&job, "45 up; 45.01 start; 45.02 ok; 45.11 start; 45.12 ok; 45.21 start");
+}
+
+#[test]
 fn the_longest_distance_overflows_nothing() {
     let longest = "2562047h47m16.854775807s";
     for jitter in ["", longest] {

@@ -164,3 +164,24 @@ fn the_folder_is_held_by_one() {
     up.kill();
     world.open().kill();
 }
+
+#[test]
+fn starts_in_which_nothing_happened_leave_no_more_than_one_empty_segment() {
+    let world = killed();
+    world.open().finish();
+    for _ in 0..3 {
+        world.open().kill();
+        let segments = world.names().into_iter().filter(|name| name.starts_with("journal-")).count();
+        assert_eq!(segments, 1);
+    }
+    assert_eq!(world.open().names(), "a=1 b=1");
+}
+
+#[test]
+fn a_byte_order_mark_of_an_editor_is_passed_over() {
+    let world = killed();
+    world.open().finish();
+    let text = [b"\xef\xbb\xbf".as_slice(), &world.read(JOBS)].concat();
+    world.write(JOBS, text);
+    assert_eq!(world.open().names(), "a=1 b=1");
+}

@@ -1,6 +1,7 @@
 //! What the tests stand on: the real daemon, a client that speaks raw HTTP, and real callback targets.
 
 mod answer;
+mod calls;
 mod client;
 mod folder;
 mod http;

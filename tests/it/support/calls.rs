@@ -1,0 +1,71 @@
+//! What tests ask of a running daemon.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::Value;
+
+use super::client::Response;
+use super::ksana::Ksana;
+use super::{Receiver, ahead, eventually, once};
+
+impl Ksana {
+    pub(crate) fn get(&self, target: &str) -> Response {
+        self.call("GET", target).send()
+    }
+
+    pub(crate) fn post(&self, target: &str, body: &Value) -> Response {
+        self.call("POST", target).json(body).send()
+    }
+
+    pub(crate) fn patch(&self, id: &str, body: &Value) -> Response {
+        self.call("PATCH", &format!("/jobs/{id}")).json(body).send()
+    }
+
+    pub(crate) fn delete(&self, id: &str) -> Response {
+        self.call("DELETE", &format!("/jobs/{id}")).send()
+    }
+
+    /// `run-now`, `pause` or `resume`.
+    pub(crate) fn act(&self, id: &str, action: &str) -> Response {
+        self.call("POST", &format!("/jobs/{id}/{action}")).send()
+    }
+
+    /// Starts a run and gives its id.
+    #[track_caller]
+    pub(crate) fn run_now(&self, id: &str) -> String {
+        let answer = self.act(id, "run-now").expect(200).json();
+        answer["run_id"].as_str().expect("the answer names the run").to_owned()
+    }
+
+    /// Creates a job that must be accepted.
+    #[track_caller]
+    pub(crate) fn create(&self, job: &Value) -> Value {
+        self.post("/jobs", job).expect(201).json()
+    }
+
+    /// Creates a job that must be accepted, and gives its id.
+    #[track_caller]
+    pub(crate) fn create_id(&self, job: &Value) -> String {
+        self.create(job)["id"].as_str().expect("a job has an id").to_owned()
+    }
+
+    #[track_caller]
+    pub(crate) fn job(&self, id: &str) -> Value {
+        self.get(&format!("/jobs/{id}")).expect(200).json()
+    }
+
+    pub(crate) fn await_job(&self, id: &str, what: &str, accept: impl Fn(&Value) -> bool) -> Value {
+        eventually(&format!("{what} of the job {id}"), || Some(self.job(id)).filter(|job| accept(job)))
+    }
+
+    pub(crate) fn await_status(&self, id: &str, status: &str) -> Value {
+        self.await_job(id, &format!("the status {status}"), |job| job["last_status"] == status)
+    }
+
+    /// Lets time pass as the daemon sees it: waits until a job that is due in `millis` has been fired.
+    pub(crate) fn let_pass(&self, receiver: &Receiver, millis: u64) {
+        let path = format!("/fence-{}", self.fences.fetch_add(1, Ordering::Relaxed));
+        self.create(&once(&receiver.url(&path), ahead(millis)));
+        receiver.wait_for_path(&path, 1);
+    }
+}
