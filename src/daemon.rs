@@ -17,7 +17,7 @@ use futures_lite::{FutureExt, Stream};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::api::{Api, Server};
-use crate::clock;
+use crate::clock::{self, Clock, Machine};
 use crate::config::{Config, Problem};
 use crate::engine::Engine;
 use crate::executor::{self, Executor};
@@ -29,7 +29,7 @@ use crate::limits::{
 };
 use crate::log::{self, Log};
 use crate::scheduler::{self, Fatal, Order};
-use crate::store::{OpenError, Opened, Store};
+use crate::store::{Directory, OpenError, Opened, Store};
 use crate::vitals::Vitals;
 
 /// `EX_CONFIG` of BSD's sysexits: the settings or the files are wrong, and a restart would not
@@ -145,8 +145,9 @@ impl Daemon {
             keys::start(&config.keys_file.path).map_err(|error| StartError::Part("the key watcher", error))?;
         let defaults = defaults(config);
         let mut engine = Engine::new(config.workers);
-        let opened =
-            Store::open(&config.data_dir, &defaults, |record| engine.apply(record)).map_err(StartError::Store)?;
+        let directory = Directory::hold(&config.data_dir).map_err(StartError::Store)?;
+        let opened = Store::open(Arc::new(directory), &defaults, Machine.now().steady, |record| engine.apply(record))
+            .map_err(StartError::Store)?;
         tell_opened(&opened, &engine);
         let (starts, attempts) = async_channel::bounded(config.workers);
         let (reporter, reports) = async_channel::bounded(config.workers);
@@ -158,6 +159,7 @@ impl Daemon {
         let (client, letters) = inbox();
         let (orders, received) = async_channel::bounded(2);
         let parts = scheduler::Parts {
+            clock: Box::new(Machine),
             engine,
             disk: opened.events,
             store: opened.store,

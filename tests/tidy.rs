@@ -36,7 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("log", &["clock"]),
     ("scheduler", &["clock", "engine", "executor", "inbox", "job", "store", "vitals"]),
-    ("store", &["engine", "job"]),
+    ("store", &["clock", "engine", "job"]),
     ("vitals", &[]),
 ];
 

@@ -16,7 +16,7 @@ use async_channel::{Receiver, Sender};
 use async_io::Timer;
 use futures_lite::FutureExt;
 
-use crate::clock;
+use crate::clock::Clock;
 use crate::engine::{Command, Engine, Refusal, Start, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
@@ -29,6 +29,8 @@ use tell::{BusyWatch, LateWatch, SnapshotWatch};
 /// What the scheduler is made of and connected to.
 #[derive(Debug)]
 pub struct Parts {
+    /// Tells the time.
+    pub clock: Box<dyn Clock>,
     /// The jobs, as the store's records made them.
     pub engine: Engine,
     /// What the store's helpers tell.
@@ -86,7 +88,7 @@ impl fmt::Display for Fatal {
 
 /// What ends a wait.
 #[derive(Debug)]
-enum Wake {
+pub enum Wake {
     /// A client asks.
     Letter(Letter),
     /// An attempt came back.
@@ -110,8 +112,9 @@ struct Waiting {
     job: Job,
 }
 
+/// The owner. [`run`] is how it lives; a simulation goes through the same steps by itself.
 #[derive(Debug)]
-struct Scheduler {
+pub struct Scheduler {
     parts: Parts,
     waiting: VecDeque<Waiting>,
     /// Commands for a job that another command of their turn was for.
@@ -134,7 +137,6 @@ struct Scheduler {
 /// Why the process has to end at once.
 pub fn run(parts: Parts) -> Result<usize, Fatal> {
     let mut scheduler = Scheduler::new(parts);
-    scheduler.recover();
     async_io::block_on(async {
         while !scheduler.has_ended() {
             let wake = scheduler.wait().await;
@@ -145,9 +147,10 @@ pub fn run(parts: Parts) -> Result<usize, Fatal> {
 }
 
 impl Scheduler {
-    fn new(parts: Parts) -> Self {
+    /// Takes over, and looks at what passed since the last process wrote something down.
+    pub fn new(parts: Parts) -> Self {
         let late = LateWatch::new(parts.late_warn);
-        Self {
+        let mut scheduler = Self {
             parts,
             waiting: VecDeque::new(),
             deferred: VecDeque::new(),
@@ -157,12 +160,24 @@ impl Scheduler {
             late,
             busy: BusyWatch::default(),
             snapshots: SnapshotWatch::default(),
-        }
+        };
+        scheduler.recover();
+        scheduler
+    }
+
+    /// The jobs, to look at.
+    pub fn engine(&self) -> &Engine {
+        &self.parts.engine
+    }
+
+    /// The files, to look at.
+    pub fn store(&self) -> &Store {
+        &self.parts.store
     }
 
     fn recover(&mut self) {
         let mut turn = Turn::default();
-        self.parts.engine.recover(clock::now(), &mut turn);
+        self.parts.engine.recover(self.parts.clock.now().wall, &mut turn);
         for event in &turn.events {
             tell::event(event, None);
         }
@@ -171,56 +186,66 @@ impl Scheduler {
     /// Waits for whatever comes first. The sleep is bounded, because wall clocks step and
     /// machines sleep, and no timer tells of either.
     async fn wait(&self) -> Wake {
-        let letter = async { self.parts.letters.recv().await.map_or_else(closed, |letter| Some(Wake::Letter(letter))) };
-        let report = async { self.parts.reports.recv().await.map_or_else(closed, |report| Some(Wake::Report(report))) };
-        let disk = async { self.parts.disk.recv().await.map_or_else(closed, |event| Some(Wake::Disk(event))) };
-        let order = async { self.parts.orders.recv().await.map_or_else(closed, |order| Some(Wake::Order(order))) };
         let time = async {
             if let Some(sleep) = self.sleep() {
                 Timer::after(sleep).await;
             }
             Wake::Time
         };
-        or_never(disk).or(or_never(report)).or(or_never(order)).or(or_never(letter)).or(time).await
+        self.arrival().or(time).await
+    }
+
+    /// Waits for whatever arrives first.
+    pub async fn arrival(&self) -> Wake {
+        let letter = async { self.parts.letters.recv().await.map_or_else(closed, |letter| Some(Wake::Letter(letter))) };
+        let report = async { self.parts.reports.recv().await.map_or_else(closed, |report| Some(Wake::Report(report))) };
+        let disk = async { self.parts.disk.recv().await.map_or_else(closed, |event| Some(Wake::Disk(event))) };
+        let order = async { self.parts.orders.recv().await.map_or_else(closed, |order| Some(Wake::Order(order))) };
+        or_never(disk).or(or_never(report)).or(or_never(order)).or(or_never(letter)).await
     }
 
     /// How long nothing has to be done; `None` where there is something to do now.
-    fn sleep(&self) -> Option<Duration> {
+    pub fn sleep(&self) -> Option<Duration> {
         if self.more_due || !self.deferred.is_empty() {
             return None;
         }
         let bound = Duration::from_millis(TURN_SLEEP_MILLIS_MAX);
-        let now = clock::now();
-        let due = self.parts.engine.next_wake(now).filter(|_| self.order.is_none());
-        let until_due = due.map_or(bound, |due| due.duration_since(now).try_into().unwrap_or(Duration::ZERO));
+        let now = self.parts.clock.now();
+        let due = self.parts.engine.next_wake(now.wall).filter(|_| self.order.is_none());
+        let until_due = due.map_or(bound, |due| due.duration_since(now.wall).try_into().unwrap_or(Duration::ZERO));
         // At the end only the last one is left to be made, after the loop.
         let snapshot = self.parts.store.snapshot_due().filter(|_| !matches!(self.order, Some(Order::End(_))));
-        let until_snapshot = snapshot.map_or(bound, |due| due.saturating_duration_since(Instant::now()));
-        let until_tell = self.busy.tell_due().map_or(bound, |due| due.saturating_duration_since(Instant::now()));
+        let until_snapshot = snapshot.map_or(bound, |due| due.saturating_duration_since(now.steady));
+        let until_tell = self.busy.tell_due().map_or(bound, |due| due.saturating_duration_since(now.steady));
         Some(until_due.min(until_snapshot).min(until_tell).min(bound)).filter(|sleep| !sleep.is_zero())
     }
 
-    fn has_ended(&self) -> bool {
+    /// Whether it was ordered to end and may.
+    pub fn has_ended(&self) -> bool {
         let is_quiet = self.parts.engine.in_flight() == 0 && self.deferred.is_empty();
-        matches!(self.order, Some(Order::End(deadline)) if is_quiet || Instant::now() >= deadline)
+        matches!(self.order, Some(Order::End(deadline)) if is_quiet || self.parts.clock.now().steady >= deadline)
     }
 
     /// Answers who still waits, and leaves `jobs.json` as the only file.
-    async fn save(mut self) -> Result<usize, Fatal> {
+    ///
+    /// # Errors
+    ///
+    /// What could not be saved.
+    pub async fn save(mut self) -> Result<usize, Fatal> {
         self.parts.letters.close();
         while let Ok(letter) = self.parts.letters.try_recv() {
             drop(letter);
         }
         while !self.waiting.is_empty() || self.parts.store.is_snapshotting() {
-            self.parts.store.sync(true);
+            self.parts.store.sync(true, self.parts.clock.now().steady);
             self.take_disk_event().await?;
         }
-        if let Err(error) = self.parts.store.begin_last_snapshot(clock::now()) {
+        if let Err(error) = self.parts.store.begin_last_snapshot(self.parts.clock.now()) {
             tracing::warn!(%error, "empty segments of the journal could not be removed");
         }
         while self.parts.store.is_snapshotting() {
             match self.take_disk_event().await? {
-                Some(Ok(done)) => self.snapshots.done(&done),
+                Some(Ok(done)) => self.snapshots.done(&done, self.parts.store.last_snapshot_took()),
                 Some(Err(error)) => return Err(Fatal::Save(error)),
                 None => {}
             }
@@ -230,7 +255,8 @@ impl Scheduler {
 
     async fn take_disk_event(&mut self) -> Result<Option<io::Result<crate::store::SnapshotDone>>, Fatal> {
         let event = self.parts.disk.recv().await.expect("the store's helpers live as long as the store");
-        let result = self.parts.store.take_event(event, &self.parts.engine).map_err(Fatal::Sync)?;
+        let now = self.parts.clock.now().steady;
+        let result = self.parts.store.take_event(event, &self.parts.engine, now).map_err(Fatal::Sync)?;
         self.answer_synced();
         Ok(result)
     }

@@ -101,14 +101,14 @@ impl SnapshotWatch {
         }
     }
 
-    pub(super) fn done(&mut self, done: &SnapshotDone) {
+    pub(super) fn done(&mut self, done: &SnapshotDone, took: Duration) {
         if let Some(error) = &done.untidy {
             tracing::warn!(%error, "jobs.json is written, but what it made needless could not be removed");
         }
         if std::mem::take(&mut self.fails) {
             tracing::info!("jobs.json is written again");
         }
-        tracing::debug!(took_ms = millis(done.took), "jobs.json written");
+        tracing::debug!(took_ms = millis(took), "jobs.json written");
     }
 }
 
@@ -121,13 +121,13 @@ pub(super) struct BusyWatch {
 
 impl BusyWatch {
     /// Says whether runs have waited for longer than a moment, and tells it once.
-    pub(super) fn look(&mut self, is_waiting: bool, workers: usize) -> bool {
+    pub(super) fn look(&mut self, is_waiting: bool, workers: usize, now: Instant) -> bool {
         if !is_waiting {
             *self = Self::default();
             return false;
         }
-        self.since.get_or_insert_with(Instant::now);
-        let is_busy = self.due().is_some_and(|due| due <= Instant::now());
+        self.since.get_or_insert(now);
+        let is_busy = self.due().is_some_and(|due| due <= now);
         if is_busy && !self.told {
             self.told = true;
             tracing::warn!(workers, "all workers are busy and runs wait for one; raise WORKERS if that is not meant");
@@ -160,19 +160,19 @@ impl LateWatch {
     }
 
     /// The disk held the loop up.
-    pub(super) fn disk_stalled(&mut self) {
-        self.stalled_at = Some(Instant::now());
+    pub(super) fn disk_stalled(&mut self, now: Instant) {
+        self.stalled_at = Some(now);
     }
 
     /// Looks at a run that gets its first attempt; tells of a late one at most once a minute.
-    pub(super) fn started(&mut self, start: &Start, were_busy: bool) {
+    pub(super) fn started(&mut self, start: &Start, were_busy: bool, now: Instant) {
         let Ok(lateness) = Duration::try_from(start.lateness) else { return };
         let rest = Duration::from_secs(LATE_WARN_REST_SECS);
-        if start.attempt > 1 || lateness <= self.bound || self.told_at.is_some_and(|told| told.elapsed() < rest) {
+        if start.attempt > 1 || lateness <= self.bound || self.told_at.is_some_and(|told| now < told + rest) {
             return;
         }
-        self.told_at = Some(Instant::now());
-        let cause = if self.stalled_at.is_some_and(|stalled| stalled.elapsed() <= lateness) {
+        self.told_at = Some(now);
+        let cause = if self.stalled_at.is_some_and(|stalled| now <= stalled + lateness) {
             "a write to the disk stalled"
         } else if were_busy {
             "all workers were busy"

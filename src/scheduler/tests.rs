@@ -9,9 +9,11 @@ use futures_lite::future::block_on;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::clock::Machine;
 use crate::engine::{Filter, Record, Refusal};
 use crate::job::{Defaults, GoDuration, JobId, stored_job};
 use crate::limits::{TURN_FIRES_MAX, TURN_LETTERS_MAX};
+use crate::store::Directory;
 
 const DEFAULTS: Defaults =
     Defaults { timeout: GoDuration::from_secs(10), max_retries: 3, retry_backoff: GoDuration::from_secs(5) };
@@ -53,13 +55,15 @@ fn bench(jobs: impl IntoIterator<Item = Job>) -> Bench {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let folder = Folder(std::env::temp_dir().join(format!("ksana-scheduler-{}-{number}", process::id())));
     let mut engine = Engine::new(1);
-    let opened = Store::open(&folder.0, &DEFAULTS, |record| engine.apply(record)).expect("own folder");
+    let directory = Arc::new(Directory::hold(&folder.0).expect("own folder"));
+    let opened = Store::open(directory, &DEFAULTS, Instant::now(), |record| engine.apply(record)).expect("own folder");
     for job in jobs {
         engine.apply(Record::Put(job));
     }
     let (letters, received) = async_channel::bounded(1_024);
     let (starting, starts) = async_channel::bounded(1);
     let parts = Parts {
+        clock: Box::new(Machine),
         engine,
         disk: opened.events,
         store: opened.store,
@@ -70,8 +74,7 @@ fn bench(jobs: impl IntoIterator<Item = Job>) -> Bench {
         vitals: Arc::new(Vitals::new()),
         late_warn: Duration::from_hours(1),
     };
-    let mut scheduler = Scheduler::new(parts);
-    scheduler.recover();
+    let scheduler = Scheduler::new(parts);
     Bench { folder, scheduler, letters, starts }
 }
 

@@ -1,13 +1,13 @@
 //! One turn of the loop.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_channel::Sender;
 use jiff::Timestamp;
 
 use super::{Fatal, Order, Reply, Scheduler, Waiting, Wake, tell};
-use crate::clock;
+use crate::clock::Now;
 use crate::engine::{Command, Record, Refusal, Start, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
@@ -31,24 +31,28 @@ struct Ready {
 }
 
 impl Scheduler {
-    /// Drains, decides, writes, starts, answers.
-    pub(super) fn turn(&mut self, wake: Wake) -> Result<(), Fatal> {
+    /// One turn: drains, decides, writes, starts, answers.
+    ///
+    /// # Errors
+    ///
+    /// Why the process has to end at once.
+    pub fn turn(&mut self, wake: Wake) -> Result<(), Fatal> {
         let arrived = self.drain(wake)?;
-        let now = clock::now();
+        let now = self.parts.clock.now();
         let mut turn = Turn::default();
-        self.land(&arrived.reports, now, &mut turn);
+        self.land(&arrived.reports, now.wall, &mut turn);
         if self.order.is_none() {
-            self.more_due = self.parts.engine.fire_due(now, TURN_FIRES_MAX, &mut turn);
-            self.parts.engine.dispatch(now, &mut turn);
+            self.more_due = self.parts.engine.fire_due(now.wall, TURN_FIRES_MAX, &mut turn);
+            self.parts.engine.dispatch(now.wall, &mut turn);
         } else {
             self.more_due = false;
         }
         let mut records = self.parts.engine.take_records();
         let (commands, questions) = self.sort(arrived.letters);
-        let ready = self.plan(commands, now);
+        let ready = self.plan(commands, now.wall);
         records.extend(ready.iter().filter_map(|ready| ready.record.clone()));
-        let written = self.write(&records);
-        self.start(turn.starts)?;
+        let written = self.write(&records, now);
+        self.start(turn.starts, now)?;
         for event in &turn.events {
             tell::event(event, None);
         }
@@ -89,8 +93,9 @@ impl Scheduler {
     }
 
     fn take_event(&mut self, event: crate::store::DiskEvent) -> Result<(), Fatal> {
-        match self.parts.store.take_event(event, &self.parts.engine).map_err(Fatal::Sync)? {
-            Some(Ok(done)) => self.snapshots.done(&done),
+        let now = self.parts.clock.now().steady;
+        match self.parts.store.take_event(event, &self.parts.engine, now).map_err(Fatal::Sync)? {
+            Some(Ok(done)) => self.snapshots.done(&done, self.parts.store.last_snapshot_took()),
             Some(Err(error)) => self.snapshots.failed(&error),
             None => {}
         }
@@ -146,21 +151,25 @@ impl Scheduler {
         ready
     }
 
-    fn write(&mut self, records: &[Record]) -> Result<(), String> {
-        let began = Instant::now();
-        let written = self.parts.store.append(records);
-        let took = began.elapsed();
+    fn write(&mut self, records: &[Record], now: Now) -> Result<(), String> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let began = self.parts.clock.now().steady;
+        let written = self.parts.store.append(records, now.steady);
+        let ended = self.parts.clock.now().steady;
+        let took = ended.saturating_duration_since(began);
         if took >= Duration::from_millis(WRITE_STALL_MILLIS) {
-            self.late.disk_stalled();
+            self.late.disk_stalled(ended);
             tracing::warn!(took_ms = tell::millis(took), "a write to the journal stalled");
         }
         written
     }
 
-    fn start(&mut self, starts: Vec<Start>) -> Result<(), Fatal> {
+    fn start(&mut self, starts: Vec<Start>, now: Now) -> Result<(), Fatal> {
         for start in starts {
             let were_busy = self.busy.due().is_some();
-            self.late.started(&start, were_busy);
+            self.late.started(&start, were_busy, now.steady);
             // The channel holds as many as there are workers, and the engine starts no more.
             self.parts.starts.try_send(start).map_err(|_| Fatal::Executor)?;
         }
@@ -204,10 +213,10 @@ impl Scheduler {
     }
 
     /// What is to be done at the end of each turn.
-    fn keep_up(&mut self, now: Timestamp) {
+    fn keep_up(&mut self, now: Now) {
         let Self { parts, .. } = self;
-        parts.store.sync(!self.waiting.is_empty());
-        let is_due = parts.store.snapshot_due().is_some_and(|due| due <= Instant::now());
+        parts.store.sync(!self.waiting.is_empty(), now.steady);
+        let is_due = parts.store.snapshot_due().is_some_and(|due| due <= now.steady);
         if is_due
             && !matches!(self.order, Some(Order::End(_)))
             && let Err(error) = parts.store.begin_snapshot(now)
@@ -222,7 +231,7 @@ impl Scheduler {
             self.told_refusal = refusal;
         }
         let is_waiting = parts.engine.waits_for_worker() && self.order.is_none();
-        let is_busy = self.busy.look(is_waiting, parts.engine.in_flight());
+        let is_busy = self.busy.look(is_waiting, parts.engine.in_flight(), now.steady);
         parts.vitals.set_workers_busy(is_busy);
         parts.vitals.turned();
     }

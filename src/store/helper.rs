@@ -1,15 +1,14 @@
 //! The two threads that wait for the disk, so that the scheduler does not: one for fsyncs, one
 //! for snapshots.
 
-use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::disk::DiskFile;
 use super::folder::Folder;
 use super::snapshot::{self, Sum};
 use crate::job::Job;
@@ -36,8 +35,6 @@ pub enum DiskEvent {
 #[derive(Debug)]
 pub struct SnapshotDone {
     pub(super) sum: Sum,
-    /// How long writing took.
-    pub took: Duration,
     /// Segments that it covers and that are still there.
     pub(super) left: Vec<u64>,
     /// Why something is left that nobody needs any more. It does no harm, and the next snapshot
@@ -51,10 +48,10 @@ const EVENTS_MAX: usize = 4;
 /// What is to be fsynced.
 pub(super) struct SyncRequest {
     /// Older segments whose end is not on the disk yet: they go first.
-    pub(super) before: Vec<Arc<File>>,
+    pub(super) before: Vec<Arc<dyn DiskFile>>,
     /// The segment is new: its name goes to the disk too.
     pub(super) is_new: bool,
-    pub(super) file: Arc<File>,
+    pub(super) file: Arc<dyn DiskFile>,
     pub(super) segment: u64,
     pub(super) len: u64,
 }
@@ -158,12 +155,12 @@ fn run_syncs(folder: &Folder, requests: &Receiver<SyncRequest>, events: &async_c
 
 fn sync(folder: &Folder, request: &SyncRequest) -> io::Result<()> {
     for file in &request.before {
-        file.sync_data()?;
+        file.sync()?;
     }
     if request.is_new {
         folder.sync()?;
     }
-    request.file.sync_data()
+    request.file.sync()
 }
 
 fn run_snapshots(
@@ -175,15 +172,14 @@ fn run_snapshots(
     let _alarm = Alarm { events, event: |error| DiskEvent::Snapshot(Err(error)) };
     let mut possible = vec![present];
     while let Ok(request) = requests.recv() {
-        let start = Instant::now();
         let result = write_snapshot(folder, &request, events, &mut possible).map(|sum| {
             let mut left = request.covers.clone();
             let untidy = tidy(folder, &mut left, sum, request.is_last).err();
-            SnapshotDone { sum, took: start.elapsed(), left, untidy }
+            SnapshotDone { sum, left, untidy }
         });
         if result.is_err() {
             // The next try truncates it anyway; until then it may be what fills the disk.
-            let _ = fs::remove_file(folder.snapshot_unfinished());
+            let _ = folder.remove_unfinished_snapshot();
         }
         drop(request);
         if events.send_blocking(DiskEvent::Snapshot(result)).is_err() {
@@ -200,17 +196,18 @@ fn write_snapshot(
     events: &async_channel::Sender<DiskEvent>,
     possible: &mut Vec<Option<Sum>>,
 ) -> io::Result<Sum> {
-    let mut out = BufWriter::with_capacity(WRITE_BYTES, folder.create_snapshot()?);
+    let file = folder.create_snapshot()?;
+    let mut out = BufWriter::with_capacity(WRITE_BYTES, Appended { file: Arc::clone(&file), len: 0 });
     let mut jobs = Chunks { request, events, chunk: Vec::new().into_iter(), end: None };
     let sum = snapshot::write(&mut out, request.updated_at, &mut jobs)?;
     if jobs.end != Some(End::Whole) {
         return Err(io::Error::other("given up: its jobs stopped coming"));
     }
     out.flush()?;
-    out.get_ref().sync_all()?;
+    file.sync()?;
     let both = [possible.as_slice(), &[Some(sum)]].concat();
     folder.write_sums(&both)?;
-    fs::rename(folder.snapshot_unfinished(), folder.snapshot())?;
+    folder.finish_snapshot()?;
     *possible = both;
     folder.sync()?;
     *possible = vec![Some(sum)];
@@ -236,6 +233,24 @@ fn tidy(folder: &Folder, left: &mut Vec<u64>, sum: Sum, is_last: bool) -> io::Re
 }
 
 const WRITE_BYTES: usize = 256 * 1024;
+
+/// A file that is written from its begin to its end.
+struct Appended {
+    file: Arc<dyn DiskFile>,
+    len: u64,
+}
+
+impl Write for Appended {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes, self.len)?;
+        self.len += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// The jobs of a snapshot, fetched from the owner a chunk at a time.
 struct Chunks<'a> {

@@ -1,19 +1,16 @@
 //! The segment that is written to now.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::Arc;
 
-use super::folder::private;
+use super::disk::DiskFile;
 use super::line;
 use crate::engine::Record;
 
 /// Appends whole turns of records. A turn that cannot be written whole is not there at all.
 #[derive(Debug)]
 pub(super) struct Journal {
-    file: Arc<File>,
+    file: Arc<dyn DiskFile>,
     number: u64,
     /// The end of the last whole turn.
     len: u64,
@@ -28,13 +25,12 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Begins a segment, which must be new.
-    pub(super) fn create(path: &Path, number: u64) -> io::Result<Self> {
-        let file = private().create_new(true).read(true).write(true).open(path)?;
-        Ok(Self { file: Arc::new(file), number, len: 0, synced: 0, torn: false, was_cut: false, buffer: Vec::new() })
+    /// Begins with a segment's new file.
+    pub(super) fn new(file: Arc<dyn DiskFile>, number: u64) -> Self {
+        Self { file, number, len: 0, synced: 0, torn: false, was_cut: false, buffer: Vec::new() }
     }
 
-    pub(super) fn file(&self) -> &Arc<File> {
+    pub(super) fn file(&self) -> &Arc<dyn DiskFile> {
         &self.file
     }
 
@@ -69,7 +65,7 @@ impl Journal {
             line::write(&mut self.buffer, record, synced.take());
         }
         self.torn = true;
-        if let Err(error) = self.file.write_all_at(&self.buffer, self.len) {
+        if let Err(error) = self.file.write(&self.buffer, self.len) {
             // Where even this fails, the next append begins with it.
             let _ = self.cut_back();
             return Err(error);
@@ -82,13 +78,13 @@ impl Journal {
 
     /// Puts another file in the place of its own, and gives that one: for a disk that refuses.
     #[cfg(test)]
-    pub(super) fn set_file(&mut self, file: File) -> Arc<File> {
+    pub(super) fn set_file(&mut self, file: std::fs::File) -> Arc<dyn DiskFile> {
         std::mem::replace(&mut self.file, Arc::new(file))
     }
 
     /// Puts its own one back.
     #[cfg(test)]
-    pub(super) fn set_file_again(&mut self, file: Arc<File>) {
+    pub(super) fn set_file_again(&mut self, file: Arc<dyn DiskFile>) {
         self.file = file;
     }
 

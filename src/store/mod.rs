@@ -6,6 +6,8 @@
 //! helpers' work, and [`DiskEvent`] tells of their ends.
 
 mod checksum;
+mod directory;
+mod disk;
 mod folder;
 mod helper;
 mod journal;
@@ -17,19 +19,20 @@ mod snapshots;
 mod tests;
 
 use std::fmt;
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use directory::Directory;
+pub use disk::{Disk, DiskFile};
 pub use helper::{DiskEvent, SnapshotDone};
-pub use recovery::{ReadError, snapshot_path};
+pub use recovery::ReadError;
 
 use crate::engine::{Engine, Record};
 use crate::job::Defaults;
 use crate::limits::SYNC_DELAY_MILLIS;
-use folder::{Folder, HoldError};
+use folder::Folder;
 use helper::{Helpers, SyncRequest};
 use journal::Journal;
 use snapshots::Snapshots;
@@ -62,7 +65,7 @@ struct Syncing {
     /// The helper is at it.
     is_running: bool,
     /// Older segments whose ends are not on the disk yet.
-    before: Vec<Arc<File>>,
+    before: Vec<Arc<dyn DiskFile>>,
     /// The name of the present segment is not on the disk yet.
     is_new: bool,
     /// Up to where all is on the disk.
@@ -125,33 +128,42 @@ pub fn inspect(data_dir: &Path, defaults: &Defaults, mut apply: impl FnMut(Recor
     if !data_dir.exists() {
         return Ok(Inspection::Missing);
     }
-    match Folder::hold(data_dir) {
-        Ok(folder) => {
-            let found = recovery::read(&folder, defaults, apply).map_err(OpenError::Read)?;
-            Ok(Inspection::Whole(found.replayed))
-        }
-        Err(HoldError::Held) => {
-            let path = snapshot_path(data_dir);
-            let text = fs::read(&path).map_err(|error| OpenError::Read(ReadError::Io(path.clone(), error)))?;
+    match Directory::hold(data_dir) {
+        Ok(directory) => replayed(Arc::new(directory), defaults, apply).map(Inspection::Whole).map_err(OpenError::Read),
+        Err(OpenError::Held(_)) => {
+            let path = data_dir.join(folder::SNAPSHOT);
+            let text = std::fs::read(&path).map_err(|error| OpenError::Read(ReadError::Io(path.clone(), error)))?;
             recovery::read_snapshot(&text, defaults, &mut apply)
                 .map_err(|reason| OpenError::Read(ReadError::Snapshot(path, reason)))?;
             Ok(Inspection::InUse)
         }
-        Err(HoldError::Io(path, error)) => Err(OpenError::Io(path, error)),
+        Err(error) => Err(error),
     }
 }
 
+/// Hands over what a start would find on a disk, and changes nothing there. Gives how many records
+/// of the journal there are.
+///
+/// # Errors
+///
+/// What cannot be read.
+pub fn replayed(disk: Arc<dyn Disk>, defaults: &Defaults, apply: impl FnMut(Record)) -> Result<usize, ReadError> {
+    recovery::read(&Folder::new(disk), defaults, apply).map(|found| found.replayed)
+}
+
 impl Store {
-    /// Takes the folder, and hands over the records that make the jobs what they were.
-    pub fn open(path: &Path, defaults: &Defaults, apply: impl FnMut(Record)) -> Result<Opened, OpenError> {
-        let folder = Folder::hold(path).map_err(|error| match error {
-            HoldError::Held => OpenError::Held(path.to_path_buf()),
-            HoldError::Io(path, error) => OpenError::Io(path, error),
-        })?;
-        let failed = |error| OpenError::Io(path.to_path_buf(), error);
+    /// Hands over the records that make the jobs what they were, and gets ready to take more.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        defaults: &Defaults,
+        now: Instant,
+        apply: impl FnMut(Record),
+    ) -> Result<Opened, OpenError> {
+        let folder = Folder::new(disk);
+        let failed = |error| OpenError::Io(folder.path(), error);
         let mut found = recovery::read(&folder, defaults, apply).map_err(OpenError::Read)?;
         let cut = found.cut.as_ref().map(|cut| {
-            let path = folder.segment(cut.segment);
+            let path = folder.segment_path(cut.segment);
             format!("{} bytes from byte {} of {} on ({})", cut.bytes, cut.from, path.display(), cut.reason)
         });
         recovery::cut(&folder, &mut found).map_err(failed)?;
@@ -162,9 +174,9 @@ impl Store {
             Err(error) if is_full(&error) => (None, Some(refusal(&error))),
             Err(error) => return Err(failed(error)),
         };
+        let path = folder.path();
         let folder = Arc::new(folder);
-        let (helpers, events) = Helpers::start(&folder, found.sum).map_err(failed)?;
-        let now = Instant::now();
+        let (helpers, events) = Helpers::start(&folder, found.sum).map_err(|error| OpenError::Io(path, error))?;
         let is_uncovered = found.sum.is_none() || found.has_records || refusal.is_some();
         let mut segments = found.segments;
         segments.extend(journal.as_ref().map(Journal::number));
@@ -206,11 +218,11 @@ impl Store {
     ///
     /// Why none is written. From then on the store refuses changes, until a snapshot has taken
     /// what went unrecorded.
-    pub fn append(&mut self, records: &[Record]) -> Result<(), String> {
+    pub fn append(&mut self, records: &[Record], now: Instant) -> Result<(), String> {
         if records.is_empty() {
             return Ok(());
         }
-        self.snapshot.uncovered_since.get_or_insert_with(Instant::now);
+        self.snapshot.uncovered_since.get_or_insert(now);
         let mends = self.snapshot.running.as_ref().is_some_and(|running| running.mends);
         if let Some(refusal) = self.refusal.as_ref().filter(|_| !mends) {
             return Err(refusal.clone());
@@ -239,15 +251,16 @@ impl Store {
     }
 
     /// Has the helper fsync what was written, at once where somebody waits for it, else soon.
-    pub fn sync(&mut self, somebody_waits: bool) {
+    pub fn sync(&mut self, somebody_waits: bool, now: Instant) {
         let Some(journal) = self.journal.as_ref() else { return };
-        let is_due = somebody_waits || self.sync.last_request.elapsed() >= Duration::from_millis(SYNC_DELAY_MILLIS);
+        let is_due = somebody_waits
+            || now.saturating_duration_since(self.sync.last_request) >= Duration::from_millis(SYNC_DELAY_MILLIS);
         let is_done = journal.is_synced() && self.sync.before.is_empty();
         if is_done || self.sync.is_running || !is_due {
             return;
         }
         self.sync.is_running = true;
-        self.sync.last_request = Instant::now();
+        self.sync.last_request = now;
         self.helpers.sync(SyncRequest {
             before: std::mem::take(&mut self.sync.before),
             is_new: std::mem::take(&mut self.sync.is_new),
@@ -262,7 +275,12 @@ impl Store {
     /// # Errors
     ///
     /// An fsync failed: nobody knows what is on the disk, and the process must end.
-    pub fn take_event(&mut self, event: DiskEvent, engine: &Engine) -> io::Result<Option<io::Result<SnapshotDone>>> {
+    pub fn take_event(
+        &mut self,
+        event: DiskEvent,
+        engine: &Engine,
+        now: Instant,
+    ) -> io::Result<Option<io::Result<SnapshotDone>>> {
         match event {
             DiskEvent::SyncFailed(error) => Err(error),
             DiskEvent::Synced { segment, len } => {
@@ -278,7 +296,7 @@ impl Store {
                 Ok(None)
             }
             DiskEvent::Snapshot(result) => {
-                self.end_snapshot(&result);
+                self.end_snapshot(&result, now);
                 Ok(Some(result))
             }
         }
@@ -296,7 +314,7 @@ fn prepare(folder: &Folder, found: &mut recovery::Found, number: u64) -> io::Res
             folder.remove_segment(segment)?;
         }
     }
-    Journal::create(&folder.segment(number), number)
+    Ok(Journal::new(folder.create_segment(number)?, number))
 }
 
 fn is_full(error: &io::Error) -> bool {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::folder::{Folder, sum_line};
 use super::line;
@@ -86,17 +86,13 @@ impl fmt::Display for ReadError {
 
 /// Reads everything, and hands over what it finds in the order in which it is to be applied.
 pub(super) fn read(folder: &Folder, defaults: &Defaults, mut apply: impl FnMut(Record)) -> Result<Found, ReadError> {
-    let path = folder.snapshot();
-    let text = match std::fs::read(&path) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(ReadError::Io(path, error)),
-    };
-    let failed = |error| ReadError::Io(folder.path().to_path_buf(), error);
+    let path = folder.snapshot_path();
+    let text = folder.read_snapshot().map_err(|error| ReadError::Io(path.clone(), error))?;
+    let failed = |error| ReadError::Io(folder.path(), error);
     let sum = text.as_deref().map(Sum::of);
     let mut found = Found { sum, segments: folder.segments().map_err(failed)?, ..Found::default() };
     for segment in &found.segments {
-        found.has_records |= std::fs::metadata(folder.segment(*segment)).map_err(failed)?.len() > 0;
+        found.has_records |= folder.segment_len(*segment).map_err(failed)? > 0;
     }
     if found.has_records {
         check_unedited(folder, sum)?;
@@ -110,10 +106,10 @@ pub(super) fn read(folder: &Folder, defaults: &Defaults, mut apply: impl FnMut(R
 }
 
 fn check_unedited(folder: &Folder, sum: Option<Sum>) -> Result<(), ReadError> {
-    let sums = folder.sums().map_err(|error| ReadError::Io(folder.path().to_path_buf(), error))?;
+    let sums = folder.sums().map_err(|error| ReadError::Io(folder.path(), error))?;
     let present = sum_line(sum);
-    let known = sums.is_some_and(|sums| sums.lines().any(|line| line == present));
-    if known { Ok(()) } else { Err(ReadError::Edited(folder.snapshot())) }
+    let known = sums.is_some_and(|sums| sums.split(|byte| *byte == b'\n').any(|line| line == present.as_bytes()));
+    if known { Ok(()) } else { Err(ReadError::Edited(folder.snapshot_path())) }
 }
 
 /// Parses the text of a `jobs.json`, strictly, and hands over its jobs.
@@ -149,8 +145,7 @@ fn replay(
 ) -> Result<(), ReadError> {
     let mut segments = Vec::new();
     for number in &found.segments {
-        let path = folder.segment(*number);
-        let text = std::fs::read(&path).map_err(|error| ReadError::Io(path, error))?;
+        let text = folder.read_segment(*number).map_err(|error| ReadError::Io(folder.segment_path(*number), error))?;
         segments.push(read_segment(*number, &text, defaults));
     }
     // A segment is synced for the first time only after all before it are synced to their ends.
@@ -161,14 +156,14 @@ fn replay(
         let next = segment.number + 1;
         if later.is_some_and(|later| later != next) {
             if later_is_synced {
-                return Err(ReadError::Lost(folder.segment(next)));
+                return Err(ReadError::Lost(folder.segment_path(next)));
             }
             first_bad = Some((segment.number, segment.len, "the next segment is missing".to_owned()));
         }
         later = Some(segment.number);
         if let Some((line, from, reason)) = &segment.bad {
             if later_is_synced || *from < segment.synced {
-                let path = folder.segment(segment.number);
+                let path = folder.segment_path(segment.number);
                 return Err(ReadError::Damaged { path, line: *line, reason: reason.clone() });
             }
             first_bad = Some((segment.number, *from, reason.clone()));
@@ -214,15 +209,8 @@ fn read_segment(number: u64, text: &[u8], defaults: &Defaults) -> Segment {
 pub(super) fn cut(folder: &Folder, found: &mut Found) -> io::Result<()> {
     let Some(Cut { segment, from, .. }) = found.cut else { return Ok(()) };
     for later in found.segments.extract_if(.., |number| *number > segment) {
-        std::fs::remove_file(folder.segment(later))?;
+        folder.remove_segment(later)?;
     }
-    let file = std::fs::OpenOptions::new().write(true).open(folder.segment(segment))?;
-    file.set_len(from)?;
-    file.sync_all()?;
+    folder.cut_segment(segment, from)?;
     folder.sync()
-}
-
-/// Where a file is that is to be looked at, without the folder being held.
-pub fn snapshot_path(data_dir: &Path) -> PathBuf {
-    data_dir.join("jobs.json")
 }

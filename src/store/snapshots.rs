@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-
 use super::helper::{SnapshotDone, SnapshotRequest};
 use super::journal::Journal;
 use super::snapshot::Sum;
 use super::{Position, Store, refusal};
+use crate::clock::Now;
 use crate::engine::{Engine, Filter};
 use crate::job::{Job, JobId};
 use crate::limits::{
@@ -36,6 +35,7 @@ pub(super) struct Snapshots {
 
 #[derive(Debug)]
 pub(super) struct Running {
+    pub(super) began: Instant,
     pub(super) chunks: SyncSender<Vec<Job>>,
     /// The last job that was handed over.
     pub(super) after: Option<JobId>,
@@ -66,9 +66,9 @@ impl Store {
     ///
     /// There is no new segment. It is tried again; where the folder itself is the cause, changes
     /// are refused until then, because what is appended now may be nowhere after a restart.
-    pub fn begin_snapshot(&mut self, now: Timestamp) -> io::Result<()> {
+    pub fn begin_snapshot(&mut self, now: Now) -> io::Result<()> {
         if let Err(error) = self.turn_to_new_segment() {
-            self.snapshot.last_end = Instant::now();
+            self.snapshot.last_end = now.steady;
             self.snapshot.last_failed = true;
             if is_unusable(&error) {
                 self.refusal.get_or_insert_with(|| refusal(&error));
@@ -80,7 +80,7 @@ impl Store {
         self.start_snapshot(now, covers, false);
         if self.journal.as_ref().is_some_and(|journal| journal.len() > 0) {
             // Its segment is older than this try, and goes only with the next one.
-            self.snapshot.uncovered_since = Some(Instant::now());
+            self.snapshot.uncovered_since = Some(now.steady);
         }
         Ok(())
     }
@@ -99,7 +99,7 @@ impl Store {
             self.snapshot.is_noted = true;
         }
         let number = self.segments.last().map_or(1, |last| last + 1);
-        let journal = Journal::create(&self.folder.segment(number), number)?;
+        let journal = Journal::new(self.folder.create_segment(number)?, number);
         self.segments.push(number);
         self.snapshot.has_segment = true;
         self.sync.is_new = true;
@@ -118,7 +118,7 @@ impl Store {
     /// # Errors
     ///
     /// A segment cannot be removed. It does no harm where it is.
-    pub fn begin_last_snapshot(&mut self, now: Timestamp) -> io::Result<()> {
+    pub fn begin_last_snapshot(&mut self, now: Now) -> io::Result<()> {
         if self.snapshot.uncovered_since.is_some() {
             let covers = self.segments.clone();
             self.start_snapshot(now, covers, true);
@@ -130,6 +130,11 @@ impl Store {
         self.folder.sync()?;
         self.folder.remove_sums()?;
         self.folder.sync()
+    }
+
+    /// How long the last snapshot took that is on the disk.
+    pub fn last_snapshot_took(&self) -> Duration {
+        self.snapshot.last_took
     }
 
     /// Whether a snapshot is being written.
@@ -147,21 +152,22 @@ impl Store {
         let _ = running.chunks.try_send(page.jobs);
     }
 
-    fn start_snapshot(&mut self, updated_at: Timestamp, covers: Vec<u64>, is_last: bool) {
+    fn start_snapshot(&mut self, now: Now, covers: Vec<u64>, is_last: bool) {
         let (chunks, received) = sync_channel(1);
+        let updated_at = now.wall;
         self.helpers.snapshot(SnapshotRequest { chunks: received, updated_at, covers: covers.clone(), is_last });
         self.snapshot.uncovered_since = None;
-        self.snapshot.running = Some(Running { chunks, after: None, covers, mends: true });
+        self.snapshot.running = Some(Running { began: now.steady, chunks, after: None, covers, mends: true });
     }
 
-    pub(super) fn end_snapshot(&mut self, result: &io::Result<SnapshotDone>) {
+    pub(super) fn end_snapshot(&mut self, result: &io::Result<SnapshotDone>, now: Instant) {
         let running = self.snapshot.running.take().expect("a result comes from a snapshot that was begun");
-        self.snapshot.last_end = Instant::now();
+        self.snapshot.last_end = now;
         self.snapshot.last_failed = result.is_err();
         match result {
             Ok(done) => {
                 self.snapshot.sum = Some(done.sum);
-                self.snapshot.last_took = done.took;
+                self.snapshot.last_took = now.saturating_duration_since(running.began);
                 self.snapshot.is_noted = true;
                 self.snapshot.has_segment = false;
                 self.segments.retain(|segment| !running.covers.contains(segment) || done.left.contains(segment));
@@ -170,7 +176,7 @@ impl Store {
                 }
             }
             Err(error) => {
-                self.snapshot.uncovered_since.get_or_insert_with(Instant::now);
+                self.snapshot.uncovered_since.get_or_insert(now);
                 if error.kind() == io::ErrorKind::NotFound {
                     // The folder is gone, and the journal with it.
                     self.refusal.get_or_insert_with(|| refusal(error));

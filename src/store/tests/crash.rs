@@ -1,6 +1,6 @@
 //! A process that ends at any point of a snapshot, as kill -9 and a power cut end it.
 
-use super::world::{Files, World, delete, progress, put};
+use super::world::{Files, World, delete, now, progress, put};
 
 const JOBS: &str = "jobs.json";
 const UNFINISHED: &str = "jobs.json.tmp";
@@ -21,7 +21,7 @@ fn before_and_after() -> (Files, Files, Files, String) {
     let mut up = world.open();
     up.synced_turn(&[put("b", "4"), delete("c"), put("d", "4")]);
     let before = world.files();
-    up.store.begin_snapshot(jiff::Timestamp::UNIX_EPOCH).expect("there is room");
+    up.store.begin_snapshot(now()).expect("there is room");
     up.turn(&[put("a", "5"), delete("d")]);
     up.sync();
     let during = world.files();

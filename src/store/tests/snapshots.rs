@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::world::{World, put};
+use super::world::{World, now, put};
 
 const JOBS: &str = "jobs.json";
 
@@ -117,7 +117,7 @@ fn half_a_line_that_cannot_be_cut_back_keeps_the_journal_from_going_on_behind_it
     up.snapshot().expect_err("its segment would be followed by another");
     assert_eq!(segments(&world), 1);
     up.store.journal.as_mut().expect("it is the same").set_file_again(file);
-    up.store.begin_snapshot(jiff::Timestamp::UNIX_EPOCH).expect("there is room again");
+    up.store.begin_snapshot(now()).expect("there is room again");
     assert_eq!(world.read("journal-000001.jsonl"), before, "the half line went first");
     assert_eq!(up.store.sync.before.len(), 1, "and is gone for good before the next segment is fsynced");
     // Fires are written down while it runs; changes wait for its end.
@@ -140,7 +140,7 @@ fn half_a_line_at_the_begin_of_a_segment_goes_before_the_next_one_is_written() {
     world.write("journal-000001.jsonl", "{".repeat(10_000));
     up.store.journal.as_mut().expect("it is the same").set_file_again(file);
     // Nothing was written to the segment, so it serves this snapshot too.
-    up.store.begin_snapshot(jiff::Timestamp::UNIX_EPOCH).expect("there is room again");
+    up.store.begin_snapshot(now()).expect("there is room again");
     up.turn(&[put("a", "2")]);
     let text = world.read("journal-000001.jsonl");
     assert!(text.ends_with(b"}\n"), "{}", String::from_utf8_lossy(&text));
@@ -155,10 +155,10 @@ fn what_went_unrecorded_during_a_snapshot_waits_for_the_next_one() {
     let world = World::new();
     let mut up = world.open();
     up.synced_turn(&[put("a", "1")]);
-    up.store.begin_snapshot(jiff::Timestamp::UNIX_EPOCH).expect("there is room");
+    up.store.begin_snapshot(now()).expect("there is room");
     let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has one");
     let file = up.store.journal.as_mut().expect("there is room for one").set_file(full);
-    up.store.append(&[super::world::progress("a", "fired")]).expect_err("there is no room");
+    up.store.append(&[super::world::progress("a", "fired")], std::time::Instant::now()).expect_err("there is no room");
     up.engine.apply(super::world::progress("a", "fired"));
     up.await_snapshot().expect("it writes elsewhere");
     assert!(up.store.refusal().is_some(), "it may have passed the job already");
@@ -196,7 +196,7 @@ fn what_was_not_synced_is_not_taken_for_synced_because_another_segment_follows()
     let mut up = world.open();
     up.turn(&[put("a", "1")]);
     let position = up.store.position();
-    up.store.begin_snapshot(jiff::Timestamp::UNIX_EPOCH).expect("there is room");
+    up.store.begin_snapshot(now()).expect("there is room");
     assert!(up.store.synced() < position, "nobody fsynced it yet");
     up.sync();
     assert!(up.store.synced() > position);
@@ -236,7 +236,7 @@ fn thousands_of_jobs_come_in_chunks_and_each_stands_once() {
     let mut up = world.open();
     let many: Vec<_> = (0..2_000).map(|number| put(&format!("j{number:05}"), "1")).collect();
     up.synced_turn(&many);
-    up.store.begin_snapshot(jiff::Timestamp::UNIX_EPOCH).expect("there is room");
+    up.store.begin_snapshot(now()).expect("there is room");
     // What changes meanwhile stands in the new segment, wherever the walk is.
     up.turn(&[put("a", "1"), put("j01000", "2"), put("z", "1"), super::world::delete("j00000")]);
     up.await_snapshot().expect("there is room");

@@ -5,12 +5,15 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::super::{DiskEvent, OpenError, Store};
+use super::super::{Directory, DiskEvent, OpenError, Store};
+use crate::clock::Now;
 use crate::engine::{Engine, Record};
 use crate::job::{Defaults, GoDuration, Job, JobId, Progress, stored_job};
 
@@ -28,6 +31,11 @@ pub(super) fn job(id: &str, name: &str) -> Job {
     let schedule = json!({"kind": "every", "every": "1h"});
     let text = json!({"id": id, "name": name, "http": {"url": "http://127.0.0.1:9/"}, "schedule": schedule});
     stored_job(&mut serde_json::Deserializer::from_str(&text.to_string()), &DEFAULTS).expect("a job of a test is one")
+}
+
+/// A moment at which a snapshot begins.
+pub(super) fn now() -> Now {
+    Now { wall: Timestamp::UNIX_EPOCH, steady: Instant::now() }
 }
 
 pub(super) fn put(id: &str, name: &str) -> Record {
@@ -102,7 +110,8 @@ impl World {
 
     pub(super) fn try_open(&self) -> Result<Up, OpenError> {
         let mut engine = Engine::new(1);
-        let opened = Store::open(&self.path, &DEFAULTS, |record| engine.apply(record))?;
+        let directory = Arc::new(Directory::hold(&self.path)?);
+        let opened = Store::open(directory, &DEFAULTS, Instant::now(), |record| engine.apply(record))?;
         let (store, events) = (opened.store, opened.events);
         Ok(Up { engine, replayed: opened.replayed, cut: opened.cut, events, store, ended: None })
     }
@@ -150,7 +159,7 @@ impl Up {
     }
 
     pub(super) fn try_turn(&mut self, records: &[Record]) -> Result<(), String> {
-        self.store.append(records)?;
+        self.store.append(records, Instant::now())?;
         for record in records {
             self.engine.apply(record.clone());
         }
@@ -166,14 +175,14 @@ impl Up {
     pub(super) fn sync(&mut self) {
         let end = self.store.position();
         while self.store.synced() < end {
-            self.store.sync(true);
+            self.store.sync(true, Instant::now());
             self.take_event();
         }
     }
 
     /// A whole snapshot.
     pub(super) fn snapshot(&mut self) -> io::Result<()> {
-        self.store.begin_snapshot(Timestamp::UNIX_EPOCH)?;
+        self.store.begin_snapshot(now())?;
         self.await_snapshot()
     }
 
@@ -188,13 +197,13 @@ impl Up {
 
     fn take_event(&mut self) {
         let event = self.events.recv_blocking().expect("the helpers live");
-        let told = self.store.take_event(event, &self.engine).expect("every fsync works");
+        let told = self.store.take_event(event, &self.engine, Instant::now()).expect("every fsync works");
         self.ended = told.map(|result| result.map(drop)).or(self.ended.take());
     }
 
     /// The end of a shutdown.
     pub(super) fn finish(mut self) {
-        self.store.begin_last_snapshot(Timestamp::UNIX_EPOCH).expect("own folder");
+        self.store.begin_last_snapshot(now()).expect("own folder");
         if self.store.is_snapshotting() {
             self.await_snapshot().expect("there is room");
         }
