@@ -92,13 +92,16 @@ fn miss(progress: &mut Progress, run_at: Timestamp) {
     progress.last_error = format!("missed: {run_at} passed while it could not run").into();
 }
 
-/// Starts the plan of a job whose schedule is new or changed.
+/// Starts the plan of a job whose schedule is new or changed. A `once` with runs behind it has an
+/// anchor, too: of one without, the older service's, `last_run_at` may tell that it was taken.
 pub(super) fn anchor(job: &mut Job, now: Timestamp) {
-    job.progress.state.fired = None;
-    job.progress.state.anchor = match job.spec.schedule {
-        Schedule::Every { start_at: None, .. } => Some(now),
-        Schedule::Every { .. } | Schedule::Once { .. } => None,
+    let Progress { last_run_at, ref mut state, .. } = job.progress;
+    let counts = match job.spec.schedule {
+        Schedule::Every { start_at, .. } => start_at.is_none(),
+        Schedule::Once { .. } => last_run_at.is_some() || state.run.is_some(),
     };
+    state.fired = None;
+    state.anchor = counts.then_some(now);
 }
 
 /// The instant whose fire an overdue job gets: the latest that is due by `now`. Earlier ones are

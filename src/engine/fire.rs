@@ -74,13 +74,16 @@ impl Engine {
         turn.events.extend(event);
     }
 
-    /// Begins the run of a `once` that waited for the end of another.
+    /// Begins the run of a `once` that waited for the end of another. Where the clock has stepped
+    /// back meanwhile to before its time, it waits for that again.
     pub(super) fn fire_held(&mut self, slot: Slot, now: Timestamp) {
         let progress = &self.table.at(slot).job.progress;
         if progress.state.held && progress.state.run.is_none() {
             self.change(slot, |job| {
                 job.progress.state.held = false;
-                fire(job, now);
+                if job.progress.next_run_at.is_some_and(|due| due <= now) {
+                    fire(job, now);
+                }
             });
         }
     }

@@ -50,3 +50,17 @@ fn a_run_during_a_step_back_ends_and_is_recorded() {
 fn a_changed_schedule_counts_from_the_clock_as_it_is() {
     check("every=10s", "0 create; 10 start; 11 ok; clock 2; patch every=3s; next=5; 5 start");
 }
+
+#[test]
+fn a_run_from_later_than_the_new_instant_is_not_taken_for_its_fire() {
+    check(
+        "once=100",
+        "0 create; 50 run-now; start; clock 10; patch once=20; pause; 15 ok; last=50; down; 30 up; resume; status=missed",
+    );
+}
+
+#[test]
+fn a_fire_that_waited_for_a_run_is_not_early_by_a_clock_that_stepped_back() {
+    check("once=20", "0 create; 18 run-now; start; 21 clock 10; 12 ok; next=20; 20 start; 21 ok; status=success");
+    check("once=20 retries=0", "0 create; 18 run-now; start; 21 down; 10 up; lost; next=20; 20 start");
+}
