@@ -72,6 +72,11 @@ impl Folder {
         self.disk.create(&segment(number))
     }
 
+    /// Puts a segment on the disk.
+    pub(super) fn sync_segment(&self, number: u64) -> io::Result<()> {
+        self.disk.open(&segment(number))?.sync()
+    }
+
     /// Cuts a segment. It is on the disk when this returns.
     pub(super) fn cut_segment(&self, number: u64, len: u64) -> io::Result<()> {
         let file = self.disk.open(&segment(number))?;

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::disk::DiskFile;
-use super::line;
+use super::line::{self, Mark};
 use crate::engine::Record;
 
 /// Appends whole turns of records. A turn that cannot be written whole is not there at all.
@@ -12,6 +12,8 @@ use crate::engine::Record;
 pub(super) struct Journal {
     file: Arc<dyn DiskFile>,
     number: u64,
+    /// How long the segment before it is.
+    after: Option<u64>,
     /// The end of the last whole turn.
     len: u64,
     /// Up to where the segment is on the disk for sure.
@@ -25,9 +27,9 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Begins with a segment's new file.
-    pub(super) fn new(file: Arc<dyn DiskFile>, number: u64) -> Self {
-        Self { file, number, len: 0, synced: 0, torn: false, was_cut: false, buffer: Vec::new() }
+    /// Begins with a segment's new file, behind one of the length `after` if there is one.
+    pub(super) fn new(file: Arc<dyn DiskFile>, number: u64, after: Option<u64>) -> Self {
+        Self { file, number, after, len: 0, synced: 0, torn: false, was_cut: false, buffer: Vec::new() }
     }
 
     pub(super) fn file(&self) -> &Arc<dyn DiskFile> {
@@ -60,9 +62,10 @@ impl Journal {
     pub(super) fn append(&mut self, records: &[Record]) -> io::Result<()> {
         self.cut_back()?;
         self.buffer.clear();
-        let mut synced = Some(self.synced);
+        let after = self.after.filter(|_| self.len == 0);
+        let mut mark = Some(Mark { synced: self.synced, turn: records.len(), after });
         for record in records {
-            line::write(&mut self.buffer, record, synced.take());
+            line::write(&mut self.buffer, record, mark.take());
         }
         self.torn = true;
         if let Err(error) = self.file.write(&self.buffer, self.len) {

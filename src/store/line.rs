@@ -3,7 +3,10 @@
 //! `{"crc":"89abcdef","synced":4096,"put":{…}}` — the checksum covers every byte behind its own
 //! comma up to the closing brace. `synced`, in the first line of a turn, says up to which byte
 //! the segment was known to be on the disk: a line that is bad before there was damaged, one that
-//! is bad behind it was never finished.
+//! is bad behind it was never finished. `turn` beside it says how many lines the turn has, where
+//! it has more than one: without the last of them none counts. `after`, in the first line of a
+//! segment, says how long the segment before it is: if that is shorter, a power cut took its end,
+//! and what follows stands on nothing.
 
 use std::fmt;
 use std::io::Write;
@@ -19,12 +22,29 @@ const PREFIX: &[u8] = b"{\"crc\":\"";
 /// The prefix, eight digits, a quote and a comma.
 const HEAD_LEN: usize = PREFIX.len() + 8 + 2;
 
+/// What the first line of a turn knows about the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Up to where the segment is on the disk.
+    pub(super) synced: u64,
+    /// How many lines the turn has.
+    pub(super) turn: usize,
+    /// How long the segment before it is; only in the first line of a segment.
+    pub(super) after: Option<u64>,
+}
+
 /// Writes a record as a line to the end of `out`.
-pub(super) fn write(out: &mut Vec<u8>, record: &Record, synced: Option<u64>) {
+pub(super) fn write(out: &mut Vec<u8>, record: &Record, mark: Option<Mark>) {
     let start = out.len();
     out.extend_from_slice(b"{\"crc\":\"00000000\",");
-    if let Some(synced) = synced {
+    if let Some(Mark { synced, turn, after }) = mark {
         write!(out, "\"synced\":{synced},").expect("a Vec takes all");
+        if turn > 1 {
+            write!(out, "\"turn\":{turn},").expect("a Vec takes all");
+        }
+        if let Some(after) = after {
+            write!(out, "\"after\":{after},").expect("a Vec takes all");
+        }
     }
     match record {
         Record::Put(job) => value(out, "put", &Stored(job)),
@@ -50,7 +70,7 @@ fn value(out: &mut Vec<u8>, key: &str, value: &impl Serialize) {
 #[derive(Debug, PartialEq)]
 pub(super) struct Line {
     pub(super) record: Record,
-    pub(super) synced: Option<u64>,
+    pub(super) mark: Option<Mark>,
 }
 
 /// Reads a line without its newline. The error says why it is none.
@@ -86,11 +106,15 @@ impl<'de> Visitor<'de> for LineVisitor<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Line, A::Error> {
         let mut synced = None;
+        let mut turn = 1;
+        let mut after = None;
         let mut id = None;
         let mut record = None;
         while let Some(key) = map.next_key::<&str>()? {
             match key {
                 "synced" => synced = Some(map.next_value()?),
+                "turn" => turn = map.next_value()?,
+                "after" => after = Some(map.next_value()?),
                 "put" => record = Some(Record::Put(map.next_value_seed(JobSeed { defaults: self.defaults })?)),
                 "progress" => id = Some(map.next_value::<Id>()?.0),
                 "of" => {
@@ -102,7 +126,7 @@ impl<'de> Visitor<'de> for LineVisitor<'_> {
             }
         }
         let record = record.ok_or_else(|| de::Error::custom("no record"))?;
-        Ok(Line { record, synced })
+        Ok(Line { record, mark: synced.map(|synced| Mark { synced, turn, after }) })
     }
 }
 

@@ -45,6 +45,8 @@ pub struct Store {
     journal: Option<Journal>,
     /// All segments that are there, the one that is written to included.
     segments: Vec<u64>,
+    /// How long the last of those is that were found at the start.
+    found_len: Option<u64>,
     sync: Syncing,
     snapshot: Snapshots,
     /// Why the disk takes no change at present.
@@ -167,6 +169,7 @@ impl Store {
             format!("{} bytes from byte {} of {} on ({})", cut.bytes, cut.from, path.display(), cut.reason)
         });
         recovery::cut(&folder, &mut found).map_err(failed)?;
+        sync_found(&folder, &found).map_err(failed)?;
         let number = found.segments.last().map_or(1, |last| last + 1);
         let journal = prepare(&folder, &mut found, number);
         let (journal, refusal) = match journal {
@@ -178,11 +181,13 @@ impl Store {
         let folder = Arc::new(folder);
         let (helpers, events) = Helpers::start(&folder, found.sum).map_err(|error| OpenError::Io(path, error))?;
         let is_uncovered = found.sum.is_none() || found.has_records || refusal.is_some();
+        let found_len = found.last_len;
         let mut segments = found.segments;
         segments.extend(journal.as_ref().map(Journal::number));
         let store = Self {
             folder,
             segments,
+            found_len,
             sync: Syncing {
                 is_running: false,
                 before: Vec::new(),
@@ -250,6 +255,11 @@ impl Store {
         self.sync.done
     }
 
+    /// Whether the helper is at an fsync.
+    pub fn is_syncing(&self) -> bool {
+        self.sync.is_running
+    }
+
     /// Has the helper fsync what was written, at once where somebody waits for it, else soon.
     pub fn sync(&mut self, somebody_waits: bool, now: Instant) {
         let Some(journal) = self.journal.as_ref() else { return };
@@ -303,6 +313,18 @@ impl Store {
     }
 }
 
+/// Puts on the disk what was found: a killed process may not have, and from now on everybody sees
+/// it, and what is written next stands on it.
+fn sync_found(folder: &Folder, found: &recovery::Found) -> io::Result<()> {
+    if !found.has_records {
+        return Ok(());
+    }
+    for segment in &found.segments {
+        folder.sync_segment(*segment)?;
+    }
+    folder.sync()
+}
+
 /// Gets the folder ready to be written to: the note of what the journal stands on, then its
 /// segment. Segments in which nothing stands go, or a service that is started again and again
 /// would fill the folder with them.
@@ -313,8 +335,9 @@ fn prepare(folder: &Folder, found: &mut recovery::Found, number: u64) -> io::Res
         for segment in found.segments.drain(..) {
             folder.remove_segment(segment)?;
         }
+        found.last_len = None;
     }
-    Ok(Journal::new(folder.create_segment(number)?, number))
+    Ok(Journal::new(folder.create_segment(number)?, number, found.last_len))
 }
 
 fn is_full(error: &io::Error) -> bool {

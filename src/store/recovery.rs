@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::folder::{Folder, sum_line};
-use super::line;
+use super::line::{self, Line};
 use super::snapshot::{self, Sum};
 use crate::engine::Record;
 use crate::job::{Defaults, Job};
@@ -17,6 +17,8 @@ pub(super) struct Found {
     pub(super) sum: Option<Sum>,
     /// The segments of the journal.
     pub(super) segments: Vec<u64>,
+    /// How long the last of them is, up to the cut.
+    pub(super) last_len: Option<u64>,
     /// Something stands in them, so `jobs.json` must be what they stand on.
     pub(super) has_records: bool,
     /// What was replayed from them.
@@ -134,7 +136,17 @@ struct Segment {
     bad: Option<(usize, u64, String)>,
     /// How much of it was on the disk for sure, by its own lines, those behind a bad one included.
     synced: u64,
+    /// How long the segment before it was when it began, by its first line.
+    after: Option<u64>,
     len: u64,
+}
+
+impl Segment {
+    /// What is wrong where the segment behind it says that it was longer.
+    fn missing_end(&self, after: Option<u64>) -> Option<(usize, u64, String)> {
+        let after = after.filter(|after| *after > self.len)?;
+        Some((self.records.len() + 1, self.len, format!("its end is missing: it was {after} bytes long")))
+    }
 }
 
 fn replay(
@@ -151,27 +163,29 @@ fn replay(
     // A segment is synced for the first time only after all before it are synced to their ends.
     let mut later_is_synced = false;
     let mut first_bad = None;
-    let mut later = None;
+    let mut later: Option<&Segment> = None;
     for segment in segments.iter().rev() {
         let next = segment.number + 1;
-        if later.is_some_and(|later| later != next) {
+        if later.is_some_and(|later| later.number != next) {
             if later_is_synced {
                 return Err(ReadError::Lost(folder.segment_path(next)));
             }
             first_bad = Some((segment.number, segment.len, "the next segment is missing".to_owned()));
         }
-        later = Some(segment.number);
-        if let Some((line, from, reason)) = &segment.bad {
-            if later_is_synced || *from < segment.synced {
-                let path = folder.segment_path(segment.number);
-                return Err(ReadError::Damaged { path, line: *line, reason: reason.clone() });
+        let after = later.and_then(|later| later.after).filter(|_| later.is_some_and(|later| later.number == next));
+        if let Some((line, from, reason)) = segment.bad.clone().or_else(|| segment.missing_end(after)) {
+            if later_is_synced || from < segment.synced {
+                return Err(ReadError::Damaged { path: folder.segment_path(segment.number), line, reason });
             }
-            first_bad = Some((segment.number, *from, reason.clone()));
+            first_bad = Some((segment.number, from, reason));
         }
+        later = Some(segment);
         later_is_synced |= segment.synced > 0;
     }
+    found.last_len = segments.last().map(|segment| segment.len);
     let last = first_bad.as_ref().map_or(u64::MAX, |(segment, ..)| *segment);
     found.cut = first_bad.map(|(segment, from, reason)| {
+        found.last_len = Some(from);
         let bytes: u64 = segments.iter().filter(|other| other.number >= segment).map(|other| other.len).sum();
         Cut { segment, from, bytes: bytes - from, reason }
     });
@@ -183,26 +197,68 @@ fn replay(
 }
 
 fn read_segment(number: u64, text: &[u8], defaults: &Defaults) -> Segment {
-    let mut segment = Segment { number, records: Vec::new(), bad: None, synced: 0, len: text.len() as u64 };
+    let mut segment =
+        Segment { number, records: Vec::new(), bad: None, synced: 0, after: None, len: text.len() as u64 };
+    let mut turn = UnfinishedTurn::default();
     let mut offset = 0;
     for (index, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let read = match line.strip_suffix(b"\n") {
             Some(line) => line::read(line, defaults),
             None => Err("it has no end".to_owned()),
         };
-        match read {
-            Ok(line) => {
-                segment.synced = segment.synced.max(line.synced.unwrap_or(0));
-                if segment.bad.is_none() {
-                    segment.records.push(line.record);
-                }
+        if let Ok(Line { mark: Some(mark), .. }) = &read {
+            segment.synced = segment.synced.max(mark.synced);
+            segment.after = segment.after.or(mark.after);
+        }
+        if segment.bad.is_none() {
+            let taken = read.and_then(|line| turn.take(line, index + 1, offset));
+            match taken {
+                Ok(()) if turn.is_whole() => segment.records.append(&mut turn.records),
+                Ok(()) => {}
+                Err(reason) => segment.bad = Some((index + 1, turn.start(offset), reason)),
             }
-            Err(reason) if segment.bad.is_none() => segment.bad = Some((index + 1, offset, reason)),
-            Err(_) => {}
         }
         offset += line.len() as u64;
     }
+    if segment.bad.is_none() && !turn.is_whole() {
+        segment.bad = Some((turn.line, turn.offset, NOT_WHOLE.to_owned()));
+    }
     segment
+}
+
+const NOT_WHOLE: &str = "its turn is not whole";
+
+/// The lines of a turn of which more are to come.
+#[derive(Default)]
+struct UnfinishedTurn {
+    records: Vec<Record>,
+    missing: usize,
+    /// Where it begins.
+    line: usize,
+    offset: u64,
+}
+
+impl UnfinishedTurn {
+    fn is_whole(&self) -> bool {
+        self.missing == 0
+    }
+
+    /// From where on nothing counts if the line at `offset` is bad.
+    fn start(&self, offset: u64) -> u64 {
+        if self.is_whole() { offset } else { self.offset }
+    }
+
+    fn take(&mut self, read: Line, line: usize, offset: u64) -> Result<(), String> {
+        match read.mark {
+            Some(_) if !self.is_whole() => return Err("the turn before it is not whole".to_owned()),
+            Some(mark) => (self.missing, self.line, self.offset) = (mark.turn, line, offset),
+            None if self.is_whole() => return Err("it belongs to no turn".to_owned()),
+            None => {}
+        }
+        self.records.push(read.record);
+        self.missing = self.missing.saturating_sub(1);
+        Ok(())
+    }
 }
 
 /// Cuts off what was never finished.

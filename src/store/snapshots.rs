@@ -77,11 +77,11 @@ impl Store {
         }
         let present = self.journal.as_ref().map(Journal::number);
         let covers = self.segments.iter().copied().filter(|segment| Some(*segment) != present).collect();
-        self.start_snapshot(now, covers, false);
-        if self.journal.as_ref().is_some_and(|journal| journal.len() > 0) {
-            // Its segment is older than this try, and goes only with the next one.
-            self.snapshot.uncovered_since = Some(now.steady);
-        }
+        // Where its segment is older than this try, it goes only with the next one; until then it
+        // would be replayed over what went unrecorded since.
+        let is_new = self.journal.as_ref().is_some_and(|journal| journal.len() == 0);
+        self.start_snapshot(now, covers, is_new, false);
+        self.snapshot.uncovered_since = Some(now.steady).filter(|_| !is_new);
         Ok(())
     }
 
@@ -99,7 +99,8 @@ impl Store {
             self.snapshot.is_noted = true;
         }
         let number = self.segments.last().map_or(1, |last| last + 1);
-        let journal = Journal::new(self.folder.create_segment(number)?, number);
+        let after = self.journal.as_ref().map(Journal::len).or(self.found_len);
+        let journal = Journal::new(self.folder.create_segment(number)?, number, after);
         self.segments.push(number);
         self.snapshot.has_segment = true;
         self.sync.is_new = true;
@@ -121,7 +122,7 @@ impl Store {
     pub fn begin_last_snapshot(&mut self, now: Now) -> io::Result<()> {
         if self.snapshot.uncovered_since.is_some() {
             let covers = self.segments.clone();
-            self.start_snapshot(now, covers, true);
+            self.start_snapshot(now, covers, true, true);
             return Ok(());
         }
         for segment in self.segments.drain(..) {
@@ -152,12 +153,12 @@ impl Store {
         let _ = running.chunks.try_send(page.jobs);
     }
 
-    fn start_snapshot(&mut self, now: Now, covers: Vec<u64>, is_last: bool) {
+    fn start_snapshot(&mut self, now: Now, covers: Vec<u64>, mends: bool, is_last: bool) {
         let (chunks, received) = sync_channel(1);
         let updated_at = now.wall;
         self.helpers.snapshot(SnapshotRequest { chunks: received, updated_at, covers: covers.clone(), is_last });
         self.snapshot.uncovered_since = None;
-        self.snapshot.running = Some(Running { began: now.steady, chunks, after: None, covers, mends: true });
+        self.snapshot.running = Some(Running { began: now.steady, chunks, after: None, covers, mends });
     }
 
     pub(super) fn end_snapshot(&mut self, result: &io::Result<SnapshotDone>, now: Instant) {
@@ -171,8 +172,11 @@ impl Store {
                 self.snapshot.is_noted = true;
                 self.snapshot.has_segment = false;
                 self.segments.retain(|segment| !running.covers.contains(segment) || done.left.contains(segment));
-                if running.mends {
+                // A segment that is left would be replayed over what it does not know.
+                if running.mends && done.left.is_empty() {
                     self.refusal = None;
+                } else if self.refusal.is_some() {
+                    self.snapshot.uncovered_since.get_or_insert(now);
                 }
             }
             Err(error) => {

@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::super::line;
+use super::super::line::{self, Mark};
 use super::world::{DEFAULTS, delete, id, job, progress, put};
 use crate::engine::Record;
 use crate::job::{Phase, Progress, Run, State, Status};
 
-fn text(record: &Record, synced: Option<u64>) -> Vec<u8> {
+fn text(record: &Record, mark: Option<Mark>) -> Vec<u8> {
     let mut text = Vec::new();
-    line::write(&mut text, record, synced);
+    line::write(&mut text, record, mark);
     assert_eq!(text.pop(), Some(b'\n'));
     assert!(!text.contains(&b'\n'), "a line is one line");
     text
@@ -57,16 +57,17 @@ fn every_kind_is_read_as_it_was_written() {
         delete("c"),
     ];
     for record in records {
-        for synced in [None, Some(0), Some(u64::MAX)] {
-            let read = line::read(&text(&record, synced), &DEFAULTS).expect("it was written so");
-            assert_eq!(read, line::Line { record: record.clone(), synced });
+        let mark = |synced, turn, after| Some(Mark { synced, turn, after });
+        for mark in [None, mark(0, 1, None), mark(0, 2, Some(0)), mark(u64::MAX, usize::MAX, Some(u64::MAX))] {
+            let read = line::read(&text(&record, mark), &DEFAULTS).expect("it was written so");
+            assert_eq!(read, line::Line { record: record.clone(), mark });
         }
     }
 }
 
 #[test]
 fn no_byte_of_a_line_can_change_without_notice() {
-    let whole = text(&put("a", "name"), Some(77));
+    let whole = text(&put("a", "name"), Some(Mark { synced: 77, turn: 3, after: Some(9) }));
     for at in 0..whole.len() {
         for flip in [1, 0x80] {
             let mut line = whole.clone();
@@ -78,7 +79,7 @@ fn no_byte_of_a_line_can_change_without_notice() {
 
 #[test]
 fn no_part_of_a_line_is_a_line() {
-    let whole = text(&put("a", "name"), Some(77));
+    let whole = text(&put("a", "name"), Some(Mark { synced: 77, turn: 3, after: Some(9) }));
     for end in 0..whole.len() {
         assert!(line::read(&whole[..end], &DEFAULTS).is_err(), "{end}");
     }
