@@ -1,0 +1,185 @@
+//! What simulations have found, each as the few steps that it comes down to.
+
+use std::sync::Arc;
+
+use async_channel::Receiver;
+use ksana::clock::Clock;
+use ksana::engine::{Engine, Record};
+use ksana::job::{Job, stored_job};
+use ksana::store::{Disk, DiskEvent, Store};
+use serde_json::json;
+
+use crate::clock::Clocks;
+use crate::disk::{Device, Mount, Trouble};
+use crate::process::{DEFAULTS, jobs_on};
+use crate::random::Random;
+
+/// A store whose helpers do at once what they are asked for.
+struct Up {
+    engine: Engine,
+    store: Store,
+    events: Receiver<DiskEvent>,
+    clocks: Clocks,
+}
+
+impl Up {
+    fn open(device: &Device) -> Self {
+        let mount = device.mount();
+        mount.gate.open();
+        let clocks = Clocks::new();
+        let mut engine = Engine::new(1);
+        let opened = Store::open(Arc::new(mount), &DEFAULTS, clocks.now().steady, |record| engine.apply(record));
+        let opened = opened.unwrap_or_else(|error| panic!("{error}"));
+        Self { engine, store: opened.store, events: opened.events, clocks }
+    }
+
+    fn turn(&mut self, record: Record) {
+        self.store.append(std::slice::from_ref(&record), self.clocks.now().steady).expect("there is room");
+        self.engine.apply(record);
+    }
+
+    /// A turn for which there is no room: what happened by itself has happened all the same.
+    fn turn_unrecorded(&mut self, device: &Device, record: Record) {
+        device.set_trouble(Trouble::Full);
+        self.store.append(std::slice::from_ref(&record), self.clocks.now().steady).expect_err("there is no room");
+        self.engine.apply(record);
+    }
+
+    /// A turn whose last byte finds no room, and the rest of which cannot be taken back.
+    fn turn_unrecorded_in_part(&mut self, device: &Device, records: &[Record]) {
+        device.set_trouble(Trouble::LastByte);
+        self.store.append(records, self.clocks.now().steady).expect_err("there is no room");
+    }
+
+    /// A snapshot, whatever comes of it.
+    fn snapshot(&mut self) {
+        let now = self.clocks.now();
+        if self.store.begin_snapshot(now).is_ok() {
+            while self.store.is_snapshotting() {
+                let event = self.events.recv_blocking().expect("the helpers live");
+                // Its end is looked at by what the store says then.
+                let _ = self.store.take_event(event, &self.engine, now.steady).expect("every fsync works");
+            }
+        }
+    }
+
+    fn sync(&mut self) {
+        let end = self.store.position();
+        while self.store.synced() < end {
+            let now = self.clocks.now().steady;
+            self.store.sync(true, now);
+            let event = self.events.recv_blocking().expect("the helpers live");
+            self.store.take_event(event, &self.engine, now).expect("every fsync works");
+        }
+    }
+}
+
+fn device() -> Device {
+    Device::new(Random::new(0))
+}
+
+fn job(id: &str) -> Job {
+    let schedule = json!({"kind": "every", "every": "1h"});
+    let job = json!({"id": id, "name": id, "http": {"url": "http://127.0.0.1:9/"}, "schedule": schedule});
+    stored_job(job, &DEFAULTS).expect("it is a job")
+}
+
+fn names(mount: Mount) -> Vec<String> {
+    jobs_on(mount).unwrap_or_else(|error| panic!("{error}")).into_keys().collect()
+}
+
+#[test]
+fn what_a_killed_process_had_not_synced_is_synced_before_what_the_next_one_writes() {
+    let device = device();
+    let mut up = Up::open(&device);
+    up.turn(Record::Put(job("a")));
+    device.kill();
+    drop(up);
+    let mut up = Up::open(&device);
+    assert_eq!(up.engine.len(), 1, "a kill loses nothing, so everybody sees it");
+    up.turn(Record::Put(job("b")));
+    up.sync();
+    assert_eq!(names(device.least()), ["a", "b"]);
+}
+
+#[test]
+fn a_change_that_is_there_already_is_acknowledged_only_once_it_is_on_the_disk() {
+    let device = device();
+    let mut up = Up::open(&device);
+    up.turn(Record::Put(job("a")));
+    device.kill();
+    drop(up);
+    // Its client was not answered, and asks again: nothing is to be written, and nothing to be awaited.
+    let up = Up::open(&device);
+    assert_eq!(up.engine.len(), 1);
+    assert!(up.store.synced() >= up.store.position());
+    assert_eq!(names(device.least()), ["a"]);
+}
+
+#[test]
+fn what_went_unrecorded_is_not_called_recorded_while_an_old_segment_is_left_that_knows_less() {
+    let device = device();
+    let mut up = Up::open(&device);
+    up.turn(Record::Put(job("a")));
+    up.turn_unrecorded(&device, Record::Delete(job("a").spec.id.clone()));
+    // The snapshot works, but what it covers cannot be removed.
+    device.set_trouble(Trouble::NoRemoval);
+    up.snapshot();
+    assert_eq!(names(device.seen()), ["a"], "the segment that is left is replayed over the snapshot");
+    assert!(up.store.refusal().is_some());
+    device.set_trouble(Trouble::None);
+    up.snapshot();
+    assert_eq!(up.store.refusal(), None);
+    assert!(names(device.seen()).is_empty());
+}
+
+#[test]
+fn what_went_unrecorded_is_not_called_recorded_while_the_present_segment_knows_less() {
+    let device = device();
+    let mut up = Up::open(&device);
+    up.turn(Record::Put(job("b")));
+    // A segment is begun for a snapshot that fails, and goes on to be written to.
+    device.set_trouble(Trouble::NoRename);
+    up.snapshot();
+    up.turn(Record::Put(job("a")));
+    up.turn_unrecorded(&device, Record::Delete(job("a").spec.id.clone()));
+    device.set_trouble(Trouble::None);
+    while up.store.refusal().is_some() {
+        up.snapshot();
+    }
+    assert_eq!(names(device.seen()), ["b"]);
+}
+
+#[test]
+fn what_follows_a_segment_whose_end_a_power_cut_took_is_cut_too() {
+    let device = device();
+    let mut up = Up::open(&device);
+    up.turn(Record::Put(job("a")));
+    up.sync();
+    // The end of this segment is lost; the next one, begun for a snapshot, has reached the disk.
+    up.turn(Record::Put(job("b")));
+    up.store.begin_snapshot(up.clocks.now()).expect("there is room");
+    up.turn(Record::Delete(job("a").spec.id.clone()));
+    let files = device.seen();
+    let (first, second) = (files.read(SEGMENTS[0]), files.read(SEGMENTS[1]));
+    let (first, second) = (first.expect("it is there"), second.expect("it is there"));
+    let first_line = first.iter().position(|byte| *byte == b'\n').expect("it has lines") + 1;
+    let cut = Device::holding([
+        (SEGMENTS[0], &first[..first_line]),
+        (SEGMENTS[1], &second),
+        ("jobs.json.sum", &files.read("jobs.json.sum").expect("it is there")),
+    ]);
+    assert_eq!(names(cut.seen()), ["a"], "what stands on b's record is gone with it");
+}
+
+#[test]
+fn a_refused_turn_that_cannot_be_cut_back_is_not_found_in_part() {
+    let device = device();
+    let mut up = Up::open(&device);
+    up.turn(Record::Put(job("a")));
+    // Two records, of which the first reaches the disk whole; then nothing can be changed any more.
+    up.turn_unrecorded_in_part(&device, &[Record::Put(job("b")), Record::Put(job("c"))]);
+    assert_eq!(names(device.seen()), ["a"], "who was refused has changed nothing");
+}
+
+const SEGMENTS: [&str; 2] = ["journal-000001.jsonl", "journal-000002.jsonl"];

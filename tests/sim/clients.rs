@@ -1,0 +1,166 @@
+//! What clients ask for, by chance: few jobs, few values, so that they meet.
+
+use std::sync::Arc;
+
+use async_channel::{Receiver, Sender, bounded};
+use jiff::{SignedDuration, Timestamp};
+use ksana::engine::{Command, Filter, Kind, Page};
+use ksana::inbox::Letter;
+use ksana::job::{GoDuration, Job, JobDraft, JobId, Request, Schedule, Status};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::asks::{Ask, Change};
+use crate::model::Asked;
+use crate::process::DEFAULTS;
+use crate::random::Random;
+
+/// How the clients of one simulation are.
+#[derive(Clone, Debug)]
+pub(crate) struct Clients {
+    pub(crate) jobs: u64,
+    /// The distances that they like.
+    pub(crate) distances: Vec<GoDuration>,
+}
+
+/// A question whose answer is to be what the model knows.
+#[derive(Debug)]
+pub(crate) enum Question {
+    Job(String, Receiver<Option<Job>>),
+    List(Option<Box<str>>, Filter, usize, Receiver<Page>),
+}
+
+impl Clients {
+    pub(crate) fn new(random: &mut Random) -> Self {
+        let all = [(100, 30), (1_000, 200), (3_000, 300), (7_000, 500), (60_000, 500), (3_600_000, 500)];
+        let liked = all.into_iter().filter(|(_, rate)| random.per_mille(*rate));
+        let distances = liked.map(|(millis, _)| GoDuration::from_millis(millis)).collect::<Vec<_>>();
+        let distances = if distances.is_empty() { vec![GoDuration::from_secs(5)] } else { distances };
+        Self { jobs: 1 + random.below(6), distances }
+    }
+
+    fn id(&self, random: &mut Random) -> String {
+        format!("job-{}", random.below(self.jobs))
+    }
+
+    fn schedule(&self, random: &mut Random, now: Timestamp) -> Schedule {
+        if random.per_mille(350) {
+            let ahead = *random.pick(&[-1, 1, 1_000, 5_000, 60_000, 600_000]);
+            return Schedule::Once { run_at: now + SignedDuration::from_millis(ahead) };
+        }
+        let every = *random.pick(&self.distances);
+        let start_at = match random.below(3) {
+            0 => Some(
+                now + SignedDuration::from_millis(20_000)
+                    - SignedDuration::from_micros(random.below(40_000_000).cast_signed()),
+            ),
+            _ => None,
+        };
+        let jitter = match random.below(3) {
+            0 => GoDuration::from_nanos(random.below(every.as_nanos().unsigned_abs() + 1).cast_signed()),
+            _ => GoDuration::ZERO,
+        };
+        Schedule::Every { every, start_at, jitter }
+    }
+
+    /// A change, as the service gets it and as the model does.
+    pub(crate) fn change(&self, random: &mut Random, now: Timestamp) -> (Letter, Asked) {
+        let id = self.id(random);
+        let job_id = JobId::parse(&id).expect("it is an id");
+        let (command, ask) = match random.below(12) {
+            0..=3 => self.create(random, &id, now),
+            4..=6 => self.patch(random, id, job_id, now),
+            7 => (Command::Delete(job_id), Ask::Delete(id)),
+            8 | 9 => {
+                let run_id = Uuid::from_u128(u128::from(random.next()));
+                (Command::RunNow { id: job_id, run_id }, Ask::RunNow { id, run_id })
+            }
+            10 => (Command::Pause(job_id), Ask::Switch { id, enabled: false }),
+            _ => (Command::Resume(job_id), Ask::Switch { id, enabled: true }),
+        };
+        let (reply, answer) = bounded(1);
+        (Letter::Change { command, reply }, Asked { ask, answer })
+    }
+
+    fn create(&self, random: &mut Random, id: &str, now: Timestamp) -> (Command, Ask) {
+        let job = json!({
+            "id": id,
+            "name": format!("name {}", random.below(100)),
+            "enabled": random.per_mille(850),
+            "http": {"url": "http://127.0.0.1:9/", "body": "x".repeat(random.index(200))},
+            "schedule": self.schedule(random, now),
+            "max_retries": random.below(3),
+            "retry_backoff": random.pick(&["0s", "1s", "20s"]),
+        });
+        let (spec, enabled) = draft(job).into_new(&DEFAULTS, || unreachable!("it has an id")).expect("a valid job");
+        (Command::Create { spec: Arc::new(spec.clone()), enabled }, Ask::Create { spec, enabled })
+    }
+
+    fn patch(&self, random: &mut Random, id: String, job_id: JobId, now: Timestamp) -> (Command, Ask) {
+        let some = |random: &mut Random| random.per_mille(350);
+        let change = Change {
+            name: some(random).then(|| format!("name {}", random.below(100))),
+            max_retries: some(random).then(|| random.below(3).cast_signed()),
+            schedule: some(random).then(|| self.schedule(random, now)),
+            enabled: some(random).then(|| random.per_mille(500)),
+        };
+        let patch = json!({
+            "name": change.name,
+            "max_retries": change.max_retries,
+            "schedule": change.schedule,
+            "enabled": change.enabled,
+        });
+        let patch = Box::new(draft(patch).into_patch(&DEFAULTS).expect("a valid change"));
+        (Command::Patch { id: job_id, patch }, Ask::Change { id, change })
+    }
+
+    /// A question, as the service gets it and as it is checked.
+    pub(crate) fn question(&self, random: &mut Random) -> (Letter, Question) {
+        if random.per_mille(700) {
+            let id = self.id(random);
+            let (reply, answer) = bounded(1);
+            let letter = Letter::Read { id: JobId::parse(&id).expect("it is an id"), reply };
+            return (letter, Question::Job(id, answer));
+        }
+        let after = random.per_mille(300).then(|| self.id(random).into());
+        let filter = Filter {
+            name: random.per_mille(200).then(|| "1".into()),
+            enabled: random.per_mille(200).then(|| random.per_mille(500)),
+            status: random.per_mille(200).then(|| random.pick(&Status::ALL).0),
+            kind: random.per_mille(200).then(|| *random.pick(&[Kind::Once, Kind::Every])),
+        };
+        let jobs_max = 1 + random.index(4);
+        let (reply, answer): (Sender<Page>, _) = bounded(1);
+        let letter = Letter::List { after: after.clone(), filter: filter.clone(), jobs_max, reply };
+        (letter, Question::List(after, filter, jobs_max, answer))
+    }
+}
+
+fn draft(job: Value) -> JobDraft<Request> {
+    serde_json::from_value(job).expect("it has the shape of a job")
+}
+
+impl Question {
+    /// Checks the answer against all jobs, in the order of their ids.
+    pub(crate) fn check<'a>(self, jobs: impl Iterator<Item = &'a Job>) {
+        match self {
+            Self::Job(id, answer) => {
+                let known = jobs.filter(|job| job.spec.id.as_str() == id).last();
+                assert_eq!(answer.try_recv().expect("a question is answered at once").as_ref(), known);
+            }
+            Self::List(after, filter, jobs_max, answer) => {
+                let page = answer.try_recv().expect("a question is answered at once");
+                let behind = jobs.filter(|job| after.as_deref().is_none_or(|after| job.spec.id.as_str() > after));
+                let wanted = behind.filter(|job| {
+                    let kind =
+                        if matches!(job.spec.schedule, Schedule::Once { .. }) { Kind::Once } else { Kind::Every };
+                    filter.name.as_ref().is_none_or(|part| job.spec.name.contains(&**part))
+                        && filter.enabled.is_none_or(|enabled| enabled == job.progress.enabled)
+                        && filter.status.is_none_or(|status| status == job.progress.last_status)
+                        && filter.kind.is_none_or(|wanted| wanted == kind)
+                });
+                assert_eq!(page.jobs, wanted.take(jobs_max).cloned().collect::<Vec<_>>());
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Simulation: the real scheduler, engine and store on simulated clocks and a simulated disk, for
+//! thousands of seeds, held against a second model that knows no heap and scans all jobs.
+//!
+//! A failure names its seed; `KSANA_SIM_SEED=<seed> cargo test --test sim replay` tells it again.
+
+mod asks;
+mod cases;
+mod clients;
+mod clock;
+mod disk;
+mod gate;
+mod history;
+mod model;
+mod process;
+mod random;
+mod rules;
+mod story;
+mod world;
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use story::Tally;
+use world::World;
+
+/// How many seeds each test run goes through that are the same every time.
+const SEEDS: u64 = 2_000;
+/// How many are new.
+const FRESH_SEEDS: u64 = 500;
+/// How many things happen in one simulation.
+const STEPS: usize = 150;
+
+/// One simulation; a failure is told with its seed.
+fn simulate(seed: u64) -> Tally {
+    match panic::catch_unwind(AssertUnwindSafe(|| World::new(seed).run(STEPS))) {
+        Ok(tally) => tally,
+        Err(failure) => {
+            eprintln!("seed {seed} failed; KSANA_SIM_SEED={seed} cargo test --test sim replay tells it again");
+            panic::resume_unwind(failure)
+        }
+    }
+}
+
+/// Simulations side by side, on every processor.
+fn simulate_all(seeds: std::ops::Range<u64>) -> Tally {
+    let next = AtomicU64::new(seeds.start);
+    let work = || {
+        let mut sum = Tally::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if !seeds.contains(&seed) {
+                return sum;
+            }
+            sum.add(simulate(seed));
+        }
+    };
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..processors).map(|_| scope.spawn(work)).collect();
+        let mut sum = Tally::default();
+        for thread in threads {
+            sum.add(thread.join().unwrap_or_else(|failure| panic::resume_unwind(failure)));
+        }
+        sum
+    })
+}
+
+#[test]
+fn the_service_and_the_model_agree() {
+    let tally = simulate_all(0..SEEDS);
+    println!("{SEEDS} seeds: {tally:?}");
+    let Tally { turns, runs, acknowledged, crashes, power_cuts, snapshots, refused } = tally;
+    for happened in [turns, runs, acknowledged, crashes, power_cuts, snapshots, refused] {
+        assert!(happened > SEEDS / 10, "an idle simulation shows nothing: {tally:?}");
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "what was never tried needs a seed that was never used")]
+fn they_agree_on_what_was_never_tried() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is past 1970");
+    let first = u64::try_from(now.as_nanos() % u128::from(u64::MAX / 2)).expect("it is below");
+    println!("fresh seeds from {first} on");
+    let tally = simulate_all(first..first + FRESH_SEEDS);
+    println!("{FRESH_SEEDS} seeds: {tally:?}");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test run is told its seed so")]
+fn replay() {
+    let Ok(seed) = std::env::var("KSANA_SIM_SEED") else { return };
+    println!("{:?}", simulate(seed.parse().expect("KSANA_SIM_SEED is a number")));
+}

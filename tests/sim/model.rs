@@ -1,0 +1,328 @@
+//! The second model: all jobs in a map, looked at one by one each time, and everything that they
+//! ever were since it was surely on the disk.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use async_channel::Receiver;
+use jiff::Timestamp;
+use ksana::engine::{Outcome, Refusal, Start, Token};
+use ksana::job::{Job, Phase};
+
+use crate::asks::Ask;
+use crate::history::History;
+use crate::rules;
+
+type Answer = Result<Job, Refusal>;
+
+/// A change that a client waits for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) ask: Ask,
+    pub(crate) answer: Receiver<Answer>,
+}
+
+/// A change that is done, and not yet acknowledged.
+#[derive(Debug)]
+struct Done {
+    id: String,
+    /// Which of the job's states holds it.
+    state: u64,
+    job: Job,
+    answer: Receiver<Answer>,
+}
+
+/// What happened in one turn, from outside.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) now: Timestamp,
+    pub(crate) reports: Vec<(Token, Outcome)>,
+    pub(crate) starts: Vec<Start>,
+    /// Whether the turn's write worked; `None` where nothing was written.
+    pub(crate) written: Option<bool>,
+    /// The service rests: it starts nothing.
+    pub(crate) rests: bool,
+    /// The store refused changes when the turn began.
+    pub(crate) refuses: bool,
+    /// The process died in this turn: what it did and said counts for nothing, but may be found.
+    pub(crate) dies: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Model {
+    workers: usize,
+    jobs: BTreeMap<String, Job>,
+    histories: BTreeMap<String, History>,
+    number: u64,
+    /// In which turn each waiting run came into the queue.
+    queued: HashMap<String, u64>,
+    turn: u64,
+    /// Attempts on their way; `None` where the job is gone since.
+    flights: BTreeMap<u64, Option<String>>,
+    deferred: VecDeque<Asked>,
+    done: Vec<Done>,
+    /// What the start changed and the first turn writes down.
+    restarted: BTreeSet<String>,
+    /// How many runs began, for those who want to know whether anything happens at all.
+    pub(crate) began: u64,
+}
+
+impl Model {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            workers,
+            jobs: BTreeMap::new(),
+            histories: BTreeMap::new(),
+            number: 0,
+            queued: HashMap::new(),
+            turn: 0,
+            flights: BTreeMap::new(),
+            deferred: VecDeque::new(),
+            done: Vec::new(),
+            restarted: BTreeSet::new(),
+            began: 0,
+        }
+    }
+
+    pub(crate) fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.values()
+    }
+
+    pub(crate) fn flights(&self) -> impl Iterator<Item = Token> {
+        self.flights.keys().map(|token| Token(*token))
+    }
+
+    /// Whether changes are done and wait for their answer.
+    pub(crate) fn has_unanswered(&self) -> bool {
+        !self.done.is_empty()
+    }
+
+    /// Whether changes were put off.
+    pub(crate) fn has_deferred(&self) -> bool {
+        !self.deferred.is_empty()
+    }
+
+    /// When something has to happen next: the earliest due time of all jobs.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.jobs.values().filter_map(rules::next_due).min()
+    }
+
+    /// Whether a run waits though a worker is free.
+    pub(crate) fn can_start(&self) -> bool {
+        !self.queued.is_empty() && self.flights.len() < self.workers
+    }
+
+    /// Goes through a turn as the service has, and checks what it did of its own choice.
+    pub(crate) fn turn(&mut self, seen: &Seen, asked: Vec<Asked>) {
+        self.turn += 1;
+        let mut touched = BTreeSet::new();
+        for (token, outcome) in &seen.reports {
+            self.land(*token, outcome, seen.now, &mut touched);
+        }
+        if !seen.rests {
+            self.fire_all(seen.now, &mut touched);
+            self.start(seen, &mut touched);
+        }
+        for id in &touched {
+            self.remember(id);
+        }
+        touched.append(&mut self.restarted);
+        let commands: Vec<Asked> = self.deferred.drain(..).chain(asked).collect();
+        let mut taken = BTreeSet::new();
+        for asked in commands {
+            let id = asked.ask.id().to_owned();
+            if taken.contains(&id) {
+                self.deferred.push_back(asked);
+                continue;
+            }
+            if self.command(asked, seen) {
+                taken.insert(id);
+            }
+        }
+        if seen.written == Some(true) {
+            touched.extend(taken);
+            for id in touched {
+                self.history(&id).record();
+            }
+        }
+    }
+
+    fn land(&mut self, token: Token, outcome: &Outcome, now: Timestamp, touched: &mut BTreeSet<String>) {
+        let id = self.flights.remove(&token.0).expect("only what flies comes back");
+        let Some(id) = id else { return };
+        let job = self.jobs.get_mut(&id).expect("it was not deleted");
+        rules::end_attempt(job, outcome, now);
+        self.note_queue(&id);
+        touched.insert(id);
+    }
+
+    fn fire_all(&mut self, now: Timestamp, touched: &mut BTreeSet<String>) {
+        for job in self.jobs.values_mut() {
+            if rules::next_due(job).is_some_and(|due| due <= now) {
+                rules::take_due(job, now);
+                touched.insert(job.spec.id.to_string());
+            }
+        }
+        let ids: Vec<String> = self.jobs.keys().cloned().collect();
+        for id in ids {
+            self.note_queue(&id);
+        }
+    }
+
+    /// A run that waits for a worker has done so since this turn at least.
+    fn note_queue(&mut self, id: &str) {
+        let waits = self.jobs.get(id).and_then(|job| job.progress.state.run.as_ref());
+        if waits.is_some_and(|run| run.phase == Phase::Queued) {
+            self.queued.entry(id.to_owned()).or_insert(self.turn);
+        } else {
+            self.queued.remove(id);
+        }
+    }
+
+    fn start(&mut self, seen: &Seen, touched: &mut BTreeSet<String>) {
+        for start in &seen.starts {
+            let id = start.spec.id.as_str();
+            let since = self.queued.remove(id).unwrap_or_else(|| panic!("{id} was started and did not wait"));
+            let longest = self.queued.values().min();
+            assert!(longest.is_none_or(|longest| since <= *longest), "{id} was started before who waited longer");
+            let job = self.jobs.get_mut(id).expect("what waits is there");
+            let run = job.progress.state.run.as_ref().expect("what waits has a run");
+            assert!(run.due_at <= seen.now || run.attempts > 0 || run.began_at > seen.now, "{id} was started early");
+            rules::begin_attempt(job, seen.now);
+            let run = job.progress.state.run.as_ref().expect("it goes");
+            assert_eq!(
+                (start.run_id, start.attempt, start.scheduled_at, &start.spec),
+                (run.id, run.attempts, run.scheduled_at, &job.spec),
+                "the attempt that was sent is not the one that is due"
+            );
+            assert_eq!(start.lateness, seen.now.duration_since(run.due_at));
+            self.began += u64::from(run.attempts == 1);
+            let is_new = self.flights.insert(start.token.0, Some(id.to_owned())).is_none();
+            assert!(is_new, "one token names two attempts");
+            touched.insert(id.to_owned());
+        }
+        assert!(self.flights.len() <= self.workers, "more attempts fly than there are workers");
+        let rests_idle = self.flights.len() < self.workers && !self.queued.is_empty();
+        assert!(!rests_idle, "a worker is free and runs wait: {:?}", self.queued);
+    }
+
+    /// Does a command, or finds it refused; says whether it counts as this turn's for its job.
+    fn command(&mut self, asked: Asked, seen: &Seen) -> bool {
+        let Asked { ask, answer } = asked;
+        let id = ask.id().to_owned();
+        let before = self.jobs.get(&id).cloned();
+        let after = match ask.planned(before.as_ref(), seen.now) {
+            Err(_) if seen.dies => return false,
+            Err(refusal) => {
+                let told = answer.try_recv().expect("a refusal is told at once").expect_err("it cannot be done");
+                assert_eq!(std::mem::discriminant(&told), std::mem::discriminant(&refusal), "{ask:?}: {told:?}");
+                return false;
+            }
+            Ok(after) => after,
+        };
+        let is_refused = before != after && (seen.refuses || (seen.written == Some(false) && !seen.dies));
+        if is_refused {
+            let told = answer.try_recv().expect("a refusal is told at once");
+            assert!(matches!(told, Err(Refusal::Disk(_))), "{ask:?}: {told:?}");
+            return !seen.refuses;
+        }
+        // One that changes nothing promises no more than the last that did.
+        let mut state = self.history(&id).commanded();
+        if before != after {
+            self.make_true(&id, after.clone());
+            state = self.remember(&id);
+            self.history(&id).command();
+        }
+        // What a deleted job was is shown once more.
+        let job = after.or(before).expect("before or after, it is there");
+        if !seen.dies {
+            self.done.push(Done { id, state, job, answer });
+        }
+        true
+    }
+
+    fn make_true(&mut self, id: &str, job: Option<Job>) {
+        if let Some(job) = job {
+            self.jobs.insert(id.to_owned(), job);
+        } else {
+            self.jobs.remove(id);
+            // Its attempt is let go.
+            let flights = self.flights.values_mut();
+            flights.filter(|flight| flight.as_deref() == Some(id)).for_each(|flight| *flight = None);
+        }
+        self.note_queue(id);
+    }
+
+    /// Takes the answers that have come; gives the ids of what was acknowledged.
+    pub(crate) fn take_answers(&mut self) -> Vec<String> {
+        let mut acknowledged = Vec::new();
+        let mut waiting = Vec::new();
+        for done in std::mem::take(&mut self.done) {
+            match done.answer.try_recv() {
+                Ok(answer) => {
+                    assert_eq!(answer.as_ref(), Ok(&done.job), "what is done is acknowledged as it was done");
+                    self.history(&done.id).acknowledge(done.state);
+                    acknowledged.push(done.id);
+                }
+                Err(_) => waiting.push(done),
+            }
+        }
+        self.done = waiting;
+        acknowledged
+    }
+
+    fn history(&mut self, id: &str) -> &mut History {
+        self.histories.entry(id.to_owned()).or_default()
+    }
+
+    /// Adds the present state to the history.
+    fn remember(&mut self, id: &str) -> u64 {
+        let job = self.jobs.get(id).cloned();
+        self.number += 1;
+        let number = self.number;
+        self.history(id).remember(number, job);
+        number
+    }
+
+    /// The disk knows all again.
+    pub(crate) fn all_recorded(&mut self) {
+        self.histories.values_mut().for_each(History::record);
+    }
+
+    /// A clean stop: nothing older may come back.
+    pub(crate) fn all_durable(&mut self) {
+        self.histories.values_mut().for_each(History::forget_all_but_the_present);
+    }
+
+    /// Checks what lies on a disk: of each job, something that it may be there.
+    pub(crate) fn check_files(&self, found: &BTreeMap<String, Job>, after_power_cut: bool) {
+        for (id, history) in &self.histories {
+            history.check(id, found.get(id), after_power_cut);
+        }
+        self.check_for_strays(found);
+    }
+
+    fn check_for_strays(&self, found: &BTreeMap<String, Job>) {
+        let stray = found.keys().find(|id| !self.histories.contains_key(*id));
+        assert_eq!(stray, None, "a job that nobody made");
+    }
+
+    /// A new process has found these jobs at `now`: each must come from what the disk may have held.
+    pub(crate) fn restart(&mut self, found: &BTreeMap<String, Job>, now: Timestamp, after_power_cut: bool) {
+        for (id, history) in &mut self.histories {
+            history.restart(id, found.get(id), now, after_power_cut);
+            self.number += 1;
+            history.remember(self.number, found.get(id).cloned());
+        }
+        self.check_for_strays(found);
+        self.jobs = found.clone();
+        self.queued.clear();
+        self.flights.clear();
+        self.deferred.clear();
+        self.done.clear();
+        self.restarted = found.keys().cloned().collect();
+        let ids: Vec<String> = self.jobs.keys().cloned().collect();
+        for id in ids {
+            self.note_queue(&id);
+        }
+    }
+}

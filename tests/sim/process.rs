@@ -1,0 +1,229 @@
+//! One life of the service: the real scheduler, engine and store between channels that the
+//! simulation holds the other ends of.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_channel::{Receiver, Sender};
+use futures_lite::FutureExt;
+use futures_lite::future::{block_on, poll_once};
+use ksana::clock::Clock;
+use ksana::engine::{Engine, Start};
+use ksana::executor::Report;
+use ksana::inbox::Letter;
+use ksana::job::{Defaults, GoDuration, Job};
+use ksana::scheduler::{Fatal, Order, Parts, Scheduler, Wake};
+use ksana::store::{self, DiskEvent, OpenError, ReadError, Store};
+use ksana::vitals::Vitals;
+
+use crate::clock::Clocks;
+use crate::disk::{Device, Mount};
+use crate::gate::{Gate, Helper};
+
+pub(crate) const DEFAULTS: Defaults =
+    Defaults { timeout: GoDuration::from_secs(10), max_retries: 3, retry_backoff: GoDuration::from_secs(5) };
+
+/// More than a simulation ever has under way.
+const ROOM: usize = 256;
+
+#[derive(Debug)]
+pub(crate) struct Process {
+    /// First, because the scheduler's end waits for the helpers.
+    gate: OpenAtLast,
+    pub(crate) scheduler: Scheduler,
+    clocks: Clocks,
+    /// What the helpers have told.
+    told: Receiver<DiskEvent>,
+    /// The same, in the simulation's hands.
+    pub(crate) events: VecDeque<DiskEvent>,
+    /// Which helpers wait for leave.
+    waiting: [bool; 2],
+    /// What of it reaches the scheduler.
+    disk: Sender<DiskEvent>,
+    pub(crate) letters: Sender<Letter>,
+    pub(crate) reports: Sender<Report>,
+    orders: Sender<Order>,
+    starts: Receiver<Start>,
+    /// Until when the loop sleeps where nothing arrives.
+    pub(crate) wakes_at: Instant,
+    /// It was ordered to start nothing more.
+    pub(crate) rests: bool,
+}
+
+impl Process {
+    pub(crate) fn start(device: &Device, clocks: &Clocks, workers: usize) -> Result<Self, OpenError> {
+        let mount = device.mount();
+        let gate = OpenAtLast(mount.gate.clone());
+        let mut engine = Engine::new(workers);
+        let now = clocks.now().steady;
+        let opened = Store::open(Arc::new(mount), &DEFAULTS, now, |record| engine.apply(record))?;
+        let (disk, disk_end) = async_channel::bounded(ROOM);
+        let (letters, letters_end) = async_channel::bounded(ROOM);
+        let (reports, reports_end) = async_channel::bounded(ROOM);
+        let (orders, orders_end) = async_channel::bounded(2);
+        let (starts_end, starts) = async_channel::bounded(workers);
+        let scheduler = Scheduler::new(Parts {
+            clock: Box::new(clocks.clone()),
+            engine,
+            disk: disk_end,
+            store: opened.store,
+            letters: letters_end,
+            reports: reports_end,
+            starts: starts_end,
+            orders: orders_end,
+            vitals: Arc::new(Vitals::new()),
+            late_warn: Duration::from_secs(1),
+        });
+        let told = opened.events;
+        let events = VecDeque::new();
+        let clocks = clocks.clone();
+        Ok(Self {
+            gate,
+            scheduler,
+            clocks,
+            told,
+            events,
+            waiting: [false; 2],
+            disk,
+            letters,
+            reports,
+            orders,
+            starts,
+            wakes_at: now,
+            rests: false,
+        })
+    }
+
+    /// The jobs as the process holds them.
+    pub(crate) fn jobs(&self) -> BTreeMap<String, Job> {
+        self.scheduler.engine().jobs().map(|job| (job.spec.id.to_string(), job.clone())).collect()
+    }
+
+    /// What has arrived, as the loop would notice it.
+    pub(crate) fn arrival(&self) -> Option<Wake> {
+        block_on(poll_once(self.scheduler.arrival()))
+    }
+
+    /// One turn of the loop, and the sleep after it.
+    pub(crate) fn turn(&mut self, wake: Wake) -> Result<Vec<Start>, Fatal> {
+        self.scheduler.turn(wake)?;
+        self.wakes_at = self.clocks.now().steady + self.scheduler.sleep().unwrap_or_default();
+        let mut starts = Vec::new();
+        while let Ok(start) = self.starts.try_recv() {
+            starts.push(start);
+        }
+        Ok(starts)
+    }
+
+    pub(crate) fn order(&mut self, order: Order) {
+        self.rests = true;
+        self.orders.try_send(order).expect("there are two orders in a life");
+    }
+
+    /// Hands the oldest word of a helper over to the loop.
+    pub(crate) fn deliver_event(&mut self) {
+        let event = self.events.pop_front().expect("somebody looked");
+        self.disk.try_send(event).expect("the loop takes them all");
+    }
+
+    /// Waits until each helper waits for leave, has told something, or has nothing to do: from
+    /// here the seed decides what comes next.
+    pub(crate) fn settle(&mut self) {
+        while !self.is_settled() {
+            let word = block_on(word(&self.told, &self.gate));
+            self.take(word);
+        }
+    }
+
+    fn take(&mut self, word: Word) {
+        match word {
+            Word::Told(event) => self.events.push_back(event),
+            Word::Knock(helper) => self.waiting[helper as usize] = true,
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        let told = |helper| self.events.iter().any(|event| teller(event) == helper);
+        let store = self.scheduler.store();
+        let busy = [store.is_syncing(), store.is_snapshotting()];
+        Helper::ALL.into_iter().all(|helper| !busy[helper as usize] || self.waiting[helper as usize] || told(helper))
+    }
+
+    /// The helpers that could do something if they were let.
+    pub(crate) fn waiting_helpers(&self) -> Vec<Helper> {
+        Helper::ALL.into_iter().filter(|helper| self.waiting[*helper as usize]).collect()
+    }
+
+    /// Lets a helper do one operation.
+    pub(crate) fn let_through(&mut self, helper: Helper) {
+        self.waiting[helper as usize] = false;
+        self.gate.let_through(helper);
+        self.settle();
+    }
+
+    /// Saves and ends. The helpers are let through as they come.
+    pub(crate) fn save(self) -> Result<usize, Fatal> {
+        let Self { gate, scheduler, told, events, waiting, disk, .. } = self;
+        for event in events {
+            disk.try_send(event).expect("there is room");
+        }
+        for helper in Helper::ALL.into_iter().filter(|helper| waiting[*helper as usize]) {
+            gate.let_through(helper);
+        }
+        let help = async {
+            loop {
+                match word(&told, &gate).await {
+                    Word::Told(event) => disk.try_send(event).expect("there is room"),
+                    Word::Knock(helper) => gate.let_through(helper),
+                }
+            }
+        };
+        block_on(scheduler.save().or(help))
+    }
+}
+
+/// What comes from the helpers.
+enum Word {
+    Told(DiskEvent),
+    Knock(Helper),
+}
+
+async fn word(told: &Receiver<DiskEvent>, gate: &Gate) -> Word {
+    let event = async { Word::Told(told.recv().await.expect("the helpers live")) };
+    let knock = async { Word::Knock(gate.knocks().recv().await.expect("the gate is not open yet")) };
+    event.or(knock).await
+}
+
+/// However a process ends, nobody waits for leave any more.
+#[derive(Debug)]
+struct OpenAtLast(Gate);
+
+impl Deref for OpenAtLast {
+    type Target = Gate;
+
+    fn deref(&self) -> &Gate {
+        &self.0
+    }
+}
+
+impl Drop for OpenAtLast {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}
+
+fn teller(event: &DiskEvent) -> Helper {
+    match event {
+        DiskEvent::Synced { .. } | DiskEvent::SyncFailed(_) => Helper::Sync,
+        DiskEvent::ChunkWanted | DiskEvent::Snapshot(_) => Helper::Snapshot,
+    }
+}
+
+/// The jobs that lie on a disk.
+pub(crate) fn jobs_on(mount: Mount) -> Result<BTreeMap<String, Job>, ReadError> {
+    let mut engine = Engine::new(1);
+    store::replayed(Arc::new(mount), &DEFAULTS, |record| engine.apply(record))?;
+    Ok(engine.jobs().map(|job| (job.spec.id.to_string(), job.clone())).collect())
+}

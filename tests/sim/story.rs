@@ -1,0 +1,51 @@
+//! What a simulation has to tell.
+
+use std::collections::VecDeque;
+use std::thread;
+
+/// What happened in a simulation, to see that it is no idle one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) turns: u64,
+    pub(crate) runs: u64,
+    pub(crate) acknowledged: u64,
+    pub(crate) crashes: u64,
+    pub(crate) power_cuts: u64,
+    pub(crate) snapshots: u64,
+    pub(crate) refused: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.turns += other.turns;
+        self.runs += other.runs;
+        self.acknowledged += other.acknowledged;
+        self.crashes += other.crashes;
+        self.power_cuts += other.power_cuts;
+        self.snapshots += other.snapshots;
+        self.refused += other.refused;
+    }
+}
+
+/// The last things that happened, told where a check fails.
+#[derive(Debug, Default)]
+pub(crate) struct Story(VecDeque<String>);
+
+impl Story {
+    pub(crate) fn tell(&mut self, what: impl Into<String>) {
+        if self.0.len() == STORY_LINES {
+            self.0.pop_front();
+        }
+        self.0.push_back(what.into());
+    }
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.iter().for_each(|line| eprintln!("{line}"));
+        }
+    }
+}
+
+const STORY_LINES: usize = 60;

@@ -1,0 +1,329 @@
+//! One simulation: chance decides what happens next, and after each step the service is held
+//! against the model.
+
+mod checks;
+mod ends;
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use ksana::clock::Clock;
+use ksana::engine::{Outcome, Token, Verdict};
+use ksana::executor::Report;
+use ksana::job::GoDuration;
+use ksana::scheduler::{Fatal, Wake};
+
+use ends::Crash;
+
+use crate::clients::{Clients, Question};
+use crate::clock::Clocks;
+use crate::disk::{Device, Trouble};
+use crate::model::{Asked, Model, Seen};
+use crate::process::Process;
+use crate::random::Random;
+use crate::story::{Story, Tally};
+
+/// How the world of one simulation is, in thousandths of all steps.
+#[derive(Debug)]
+struct Climate {
+    /// Crashes of all kinds.
+    crashes: u64,
+    /// Clean stops.
+    stops: u64,
+    /// Disks that fail.
+    troubles: u64,
+    /// Clocks that step.
+    clock_steps: u64,
+    /// How often the helpers are done at once.
+    quick_disk: u64,
+    /// How often an attempt that could come back does.
+    quick_targets: u64,
+}
+
+impl Climate {
+    fn new(random: &mut Random) -> Self {
+        let mut one_of = |rates: [u64; 3]| *random.pick(&rates);
+        Self {
+            crashes: one_of([0, 10, 40]),
+            stops: one_of([0, 5, 10]),
+            troubles: one_of([0, 0, 40]),
+            clock_steps: one_of([0, 0, 30]),
+            quick_disk: one_of([0, 300, 900]),
+            quick_targets: one_of([100, 500, 1_000]),
+        }
+    }
+}
+
+/// One simulation.
+pub(crate) struct World {
+    random: Random,
+    climate: Climate,
+    clients: Clients,
+    clocks: Clocks,
+    device: Device,
+    model: Model,
+    /// `None` only while one process ends and the next begins.
+    process: Option<Process>,
+    workers: usize,
+    asked: Vec<Asked>,
+    questions: Vec<Question>,
+    reports: Vec<(Token, Outcome)>,
+    /// Something was wrong with the disk, so changes may be refused.
+    may_refuse: bool,
+    tally: Tally,
+    /// What happened last.
+    story: Story,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let climate = Climate::new(&mut random);
+        let clients = Clients::new(&mut random);
+        let clocks = Clocks::new();
+        let device = Device::new(Random::new(random.next()));
+        let workers = 1 + random.index(3);
+        let process = Process::start(&device, &clocks, workers).expect("nothing is wrong with the disk yet");
+        Self {
+            random,
+            climate,
+            clients,
+            clocks,
+            device,
+            model: Model::new(workers),
+            process: Some(process),
+            workers,
+            asked: Vec::new(),
+            questions: Vec::new(),
+            reports: Vec::new(),
+            may_refuse: false,
+            tally: Tally::default(),
+            story: Story::default(),
+        }
+    }
+
+    /// So many steps, and then a disk without trouble, on which all must become well.
+    pub(crate) fn run(mut self, steps: usize) -> Tally {
+        for _ in 0..steps {
+            self.step();
+        }
+        self.calm_down();
+        self.stop();
+        self.tally.runs = self.model.began;
+        self.tally
+    }
+
+    fn step(&mut self) {
+        let chance = self.random.below(1_000);
+        let Climate { crashes, stops, troubles, clock_steps, .. } = self.climate;
+        let bounds = [crashes, stops, troubles, clock_steps].into_iter().scan(0, |sum, rate| {
+            *sum += rate;
+            Some(*sum)
+        });
+        match bounds.into_iter().position(|bound| chance < bound) {
+            Some(0) => self.crash_somewhere(),
+            Some(1) => self.stop(),
+            Some(2) => self.change_trouble(),
+            Some(3) => self.step_clock(),
+            _ => self.ordinary_step(),
+        }
+    }
+
+    fn ordinary_step(&mut self) {
+        match self.random.below(10) {
+            0..=2 => self.ask(),
+            3 | 4 => self.come_back(),
+            5 | 6 => self.move_disk(),
+            7 => self.check_disk(),
+            _ => {
+                let most = *self.random.pick(&[10, 1_000, 4_000, 4_000, 90_000]);
+                let time = Duration::from_micros(self.random.below(most * 1_000));
+                self.pass(time);
+            }
+        }
+        self.turn_while_woken();
+    }
+
+    /// Some clients ask at once.
+    fn ask(&mut self) {
+        let now = self.clocks.now().wall;
+        for _ in 0..=self.random.below(4) {
+            if self.random.per_mille(750) {
+                let (letter, asked) = self.clients.change(&mut self.random, now);
+                self.story.tell(format!("ask {:?}", asked.ask));
+                self.up().letters.try_send(letter).expect("there is room");
+                self.asked.push(asked);
+            } else {
+                let (letter, question) = self.clients.question(&mut self.random);
+                self.up().letters.try_send(letter).expect("there is room");
+                self.questions.push(question);
+            }
+        }
+    }
+
+    /// Some attempts come back.
+    fn come_back(&mut self) {
+        let flights: Vec<Token> = self.model.flights().collect();
+        for token in flights {
+            if self.random.per_mille(self.climate.quick_targets) {
+                let outcome = self.outcome();
+                let report = Report { token, outcome: outcome.clone(), took: Duration::from_millis(1) };
+                self.up().reports.try_send(report).expect("there is room");
+                self.story.tell(format!("{token:?} comes back: {outcome:?}"));
+                self.reports.push((token, outcome));
+            }
+        }
+    }
+
+    fn outcome(&mut self) -> Outcome {
+        match self.random.below(6) {
+            0..=2 => Outcome::success(),
+            3 => Outcome::new(Verdict::TimedOut, "timeout"),
+            4 => Outcome::new(Verdict::Final, "status 404"),
+            _ => {
+                let rest =
+                    self.random.per_mille(300).then(|| GoDuration::from_secs(self.random.below(30).cast_signed()));
+                Outcome { verdict: Verdict::Retryable, error: "status 503".into(), retry_after: rest }
+            }
+        }
+    }
+
+    /// A helper does one operation, or what it told arrives.
+    fn move_disk(&mut self) {
+        let waiting = self.up().waiting_helpers();
+        if !self.up().events.is_empty() && (waiting.is_empty() || self.random.per_mille(500)) {
+            self.deliver_event();
+        } else if !waiting.is_empty() {
+            let helper = *self.random.pick(&waiting);
+            self.story.tell(format!("{helper:?} does one thing"));
+            self.up().let_through(helper);
+            self.look_for_death();
+        }
+    }
+
+    /// An event has its turn to itself: whether changes were refused when it began is then known.
+    fn deliver_event(&mut self) {
+        self.turn_while_woken();
+        if !self.up().events.is_empty() {
+            let event = format!("deliver {:?}", self.up().events.front());
+            self.tally.snapshots += u64::from(event.contains("Snapshot(Ok"));
+            self.story.tell(event);
+            self.up().deliver_event();
+            self.turn_while_woken();
+        }
+    }
+
+    /// All helpers do what they have to.
+    fn finish_disk(&mut self) {
+        let life = self.tally.crashes;
+        loop {
+            let waiting = self.up().waiting_helpers();
+            if let Some(helper) = waiting.first() {
+                self.story.tell(format!("{helper:?} does one thing"));
+                self.up().let_through(*helper);
+                self.look_for_death();
+            } else if self.up().events.is_empty() {
+                return;
+            } else {
+                self.deliver_event();
+            }
+            if self.tally.crashes != life {
+                return;
+            }
+        }
+    }
+
+    /// Time passes, and the loop wakes when it meant to.
+    fn pass(&mut self, time: Duration) {
+        let end = self.clocks.now().steady + time;
+        loop {
+            self.turn_while_woken();
+            let now = self.clocks.now().steady;
+            let wakes_at = self.up().wakes_at;
+            self.clocks.pass(wakes_at.min(end).saturating_duration_since(now));
+            if wakes_at > end {
+                return;
+            }
+            self.turn(Wake::Time);
+            if self.random.per_mille(self.climate.quick_disk) {
+                self.finish_disk();
+            }
+            if self.random.per_mille(self.climate.quick_targets / 4) {
+                self.come_back();
+            }
+        }
+    }
+
+    fn step_clock(&mut self) {
+        let most: u64 = *self.random.pick(&[10, 2_000, 60_000, 7_200_000]);
+        let by = self.random.below(2 * most).cast_signed() - most.cast_signed();
+        self.story.tell(format!("the clock steps by {by} ms"));
+        self.clocks.step(SignedDuration::from_millis(by));
+    }
+
+    fn change_trouble(&mut self) {
+        if self.random.per_mille(150) {
+            self.story.tell("the next fsync will fail");
+            self.device.set_sync_fails(true);
+            return;
+        }
+        let trouble = if self.random.per_mille(500) { *self.random.pick(&Trouble::ALL) } else { Trouble::None };
+        self.story.tell(format!("the disk: {trouble:?}"));
+        self.device.set_trouble(trouble);
+        self.may_refuse |= trouble != Trouble::None;
+    }
+
+    /// Turns until nothing that has arrived is left.
+    fn turn_while_woken(&mut self) {
+        let mut turns = 0;
+        loop {
+            let now = self.clocks.now().steady;
+            let process = self.up();
+            let slept = process.wakes_at <= now;
+            let Some(wake) = process.arrival().or(slept.then_some(Wake::Time)) else { return };
+            self.turn(wake);
+            turns += 1;
+            assert!(turns < 1_000, "the loop turns and turns, and nothing has arrived");
+        }
+    }
+
+    fn turn(&mut self, wake: Wake) {
+        let now = self.clocks.now();
+        let refuses = self.up().scheduler.store().refusal().is_some();
+        self.device.take_written();
+        let woken = format!("{wake:?}").chars().take(40).collect::<String>();
+        let turned = self.up().turn(wake);
+        let dies = self.device.is_dead();
+        let starts = match turned {
+            Ok(starts) => starts,
+            Err(Fatal::Sync(_)) if dies => return self.die(),
+            Err(Fatal::Sync(_)) => return self.crash(Crash::Kill),
+            Err(fatal) => panic!("the scheduler gave up: {fatal}"),
+        };
+        self.tally.turns += 1;
+        let seen = Seen {
+            now: now.wall,
+            reports: std::mem::take(&mut self.reports),
+            starts,
+            written: self.device.take_written(),
+            rests: self.up().rests,
+            refuses,
+            dies,
+        };
+        let Seen { now: wall, ref starts, written, .. } = seen;
+        let starts = starts.iter().map(|start| (start.token, start.spec.id.as_str())).collect::<Vec<_>>();
+        self.story
+            .tell(format!("turn at {wall} by {woken}: starts {starts:?}, written {written:?}, refuses {refuses}"));
+        self.model.turn(&seen, std::mem::take(&mut self.asked));
+        if dies {
+            return self.die();
+        }
+        self.up().settle();
+        self.check_turn(now, refuses);
+    }
+
+    /// The process that runs.
+    fn up(&mut self) -> &mut Process {
+        self.process.as_mut().expect("it is up")
+    }
+}

@@ -1,0 +1,82 @@
+//! What must be so after each turn.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use jiff::{SignedDuration, Timestamp};
+use ksana::clock::Now;
+use ksana::job::Job;
+
+use super::World;
+use crate::disk::Trouble;
+use crate::process;
+
+impl World {
+    pub(super) fn check_turn(&mut self, now: Now, had_refused: bool) {
+        assert_eq!(self.up().jobs(), self.known(), "the service and the model differ");
+        for question in std::mem::take(&mut self.questions) {
+            question.check(self.model.jobs());
+        }
+        let acknowledged = self.model.take_answers();
+        if !acknowledged.is_empty() {
+            self.tally.acknowledged += acknowledged.len() as u64;
+            self.check_least();
+        }
+        let store = self.up().scheduler.store();
+        let refuses = store.refusal().is_some();
+        let (syncs, snapshots) = (store.is_syncing(), store.is_snapshotting());
+        assert!(self.may_refuse || !refuses, "changes are refused for no reason");
+        self.tally.refused += u64::from(refuses && !had_refused);
+        if had_refused && !refuses {
+            self.model.all_recorded();
+        }
+        let is_over = !refuses && !snapshots && self.device.trouble() == Trouble::None;
+        self.may_refuse &= !is_over;
+        assert!(syncs || !self.model.has_unanswered(), "changes wait for an fsync that nobody asked for");
+        self.check_sleep(now);
+    }
+
+    /// Nothing may become due while the loop sleeps.
+    fn check_sleep(&mut self, now: Now) {
+        if self.model.has_deferred() {
+            assert_eq!(self.up().wakes_at, now.steady, "changes were put off and forgotten");
+        }
+        if self.up().rests {
+            return;
+        }
+        if self.model.can_start() {
+            assert_eq!(self.up().wakes_at, now.steady, "a run waits for a worker that is free");
+        }
+        let wakes_at = wall_at(now, self.up().wakes_at);
+        let due = self.model.next_due();
+        assert!(
+            due.is_none_or(|due| wakes_at <= due.max(now.wall)),
+            "due at {due:?}, and the loop sleeps to {wakes_at}"
+        );
+    }
+
+    fn known(&self) -> BTreeMap<String, Job> {
+        self.model.jobs().map(|job| (job.spec.id.to_string(), job.clone())).collect()
+    }
+
+    /// Memory and disk agree.
+    pub(super) fn check_disk(&mut self) {
+        self.turn_while_woken();
+        let found =
+            process::jobs_on(self.device.seen()).unwrap_or_else(|error| panic!("no start after a kill: {error}"));
+        self.model.check_files(&found, false);
+        self.check_least();
+    }
+
+    /// What is acknowledged is on the disk.
+    fn check_least(&self) {
+        let found =
+            process::jobs_on(self.device.least()).unwrap_or_else(|error| panic!("no start after a cut: {error}"));
+        self.model.check_files(&found, true);
+    }
+}
+
+/// What the wall clock will show then, if nobody steps it.
+fn wall_at(now: Now, then: Instant) -> Timestamp {
+    now.wall + SignedDuration::try_from(then.saturating_duration_since(now.steady)).expect("a sleep is short")
+}
