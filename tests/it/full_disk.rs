@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Builder, Disk, Ksana, Receiver, eventually, every, hourly, with};
+use crate::support::{Builder, Disk, Fault, Ksana, Receiver, eventually, every, hourly, with};
 
 /// More than the rest of a page that a file has already.
 fn big(name: &str) -> Value {
@@ -75,6 +75,40 @@ fn a_full_disk_refuses_changes_keeps_what_was_and_is_well_again_without_a_restar
     ksana.start_again();
     assert_eq!(still(&ksana), after);
     assert_eq!(ksana.stop(), 0);
+}
+
+#[test]
+fn a_disk_that_is_full_in_the_middle_of_a_record_keeps_half_of_it_from_everybody() {
+    let Some((disk, builder)) = Disk::under(Builder::new(), "size=1m") else { return };
+    let mut ksana = builder.start();
+    let id = ksana.create_id(&hourly("http://127.0.0.1:9/"));
+    let large = json!({"name": "large", "http": {"body": "b".repeat(400_000)}});
+    for is_killed in [true, false] {
+        let before = still(&ksana);
+        // What was written of it is not even to be cut off again.
+        let Some(fault) = Fault::inject(&ksana, "ftruncate", "error=EIO", &[]) else { return };
+        disk.fill();
+        disk.leave(40_000);
+        ksana.patch(&id, &large).refusal(503);
+        assert!(fault.strikes() > 0, "it was written in part");
+        assert_eq!(still(&ksana), before);
+        if is_killed {
+            ksana.kill();
+        }
+        drop(fault);
+        disk.free();
+        if is_killed {
+            ksana.start_again();
+            assert!(!ksana.log.find("warn", &["cut off"]).is_empty(), "{}", ksana.log.text());
+            assert_eq!(still(&ksana), before);
+        }
+        await_ready(&ksana, 200);
+        let small = format!("small, killed: {is_killed}");
+        let after = ksana.patch(&id, &json!({"name": small})).expect(200).json();
+        ksana.kill();
+        ksana.start_again();
+        assert_eq!(still(&ksana), [after]);
+    }
 }
 
 #[test]

@@ -297,9 +297,14 @@ impl Ksana {
 
     /// Starts again on the same folder.
     pub(crate) fn start_again(&mut self) {
+        self.launch_again();
+        self.await_listening();
+    }
+
+    /// Starts again and waits for nothing.
+    pub(crate) fn launch_again(&mut self) {
         assert!(self.child.is_none(), "the daemon still runs");
         self.spawn();
-        self.await_listening();
     }
 
     pub(crate) fn restart(&mut self) {

@@ -3,6 +3,10 @@
 mod answer;
 mod calls;
 mod client;
+mod crowd;
+mod dice;
+mod drive;
+mod fault;
 mod folder;
 mod http;
 mod jobs;
@@ -18,6 +22,10 @@ use std::time::{Duration, Instant};
 
 pub(crate) use answer::Answer;
 pub(crate) use client::{Call, Connection, Response};
+pub(crate) use crowd::Crowd;
+pub(crate) use dice::Dice;
+pub(crate) use drive::Drive;
+pub(crate) use fault::Fault;
 pub(crate) use folder::Folder;
 pub(crate) use jobs::{every, hourly, once, time, with};
 pub(crate) use ksana::{Builder, KEY, Ksana, free_port};

@@ -20,10 +20,76 @@ pub(crate) fn works(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// A small file system for a data folder. Lives until it is dropped, whoever starts and ends on it.
-pub(crate) struct Disk {
+/// A mount namespace that lives until this is dropped, and its mounts with it: also where the tests are killed.
+pub(super) struct Namespace {
     /// Waits for the end of its input and holds the namespace open until then.
     keeper: Child,
+    /// It belongs to a user namespace in which we are root.
+    has_users: bool,
+}
+
+impl Namespace {
+    /// Opens one in which `script` was done, as root of a user namespace where `has_users`; nothing where this
+    /// machine does not let us.
+    pub(super) fn open(has_users: bool, script: &str) -> Option<Self> {
+        let script = format!("{script} && echo done && exec cat");
+        let keeper = Command::new("unshare")
+            .args([if has_users { "-rm" } else { "-m" }, "sh", "-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        let mut namespace = Self { keeper: keeper.ok()?, has_users };
+        let mut word = String::new();
+        let told = BufReader::new(namespace.keeper.stdout.take().expect("it is piped")).read_line(&mut word);
+        (told.is_ok() && word == "done\n").then_some(namespace)
+    }
+
+    /// The command that lets another one run inside, in that folder.
+    fn entrance(&self, folder: &Path) -> Vec<String> {
+        let users: &[&str] = if self.has_users { &["-U", "--preserve-credentials"] } else { &[] };
+        let (keeper, folder) = (self.keeper.id().to_string(), format!("--wd={}", folder.display()));
+        let entrance = ["nsenter", "-t", &keeper, "-m", &folder];
+        entrance.iter().chain(users).map(|&word| word.to_owned()).collect()
+    }
+
+    /// Puts a daemon inside.
+    pub(super) fn around(&self, builder: Builder) -> Builder {
+        let entrance = self.entrance(&builder.path(""));
+        builder.through(&entrance.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// A script of the shell that is to run inside.
+    pub(super) fn command(&self, script: &str) -> Command {
+        let entrance = self.entrance(Path::new("/"));
+        let mut command = Command::new(&entrance[0]);
+        command.args(&entrance[1..]).args(["sh", "-c", script]);
+        command
+    }
+
+    /// Runs a script inside; says whether it did well.
+    pub(super) fn run(&self, script: &str) -> bool {
+        works(&mut self.command(script))
+    }
+
+    /// A path of inside, from outside.
+    pub(super) fn see(&self, path: &Path) -> PathBuf {
+        let inside = path.strip_prefix("/").expect("it is absolute");
+        Path::new("/proc").join(self.keeper.id().to_string()).join("root").join(inside)
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        // The end of its input ends it; where it has ended already, that is what is wanted.
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
+}
+
+/// A small file system for a data folder. Lives until it is dropped, whoever starts and ends on it.
+pub(crate) struct Disk {
+    namespace: Namespace,
     data: PathBuf,
 }
 
@@ -32,35 +98,31 @@ impl Disk {
     /// where it sees it; nothing, and a word about it, where this machine does not let us.
     pub(crate) fn under(builder: Builder, options: &str) -> Option<(Self, Builder)> {
         let data = builder.path("data");
-        let script = format!("mount -t tmpfs -o {options} none '{}' && echo mounted && exec cat", data.display());
-        let keeper = Command::new("unshare")
-            .args(["-rm", "sh", "-c", &script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(mut keeper) = keeper else {
-            not_tried("there is no unshare on this machine");
-            return None;
-        };
-        let mut word = String::new();
-        let told = BufReader::new(keeper.stdout.take().expect("it is piped")).read_line(&mut word);
-        if told.is_err() || word != "mounted\n" {
-            // It has ended already.
-            let _ = keeper.wait();
+        let Some(namespace) = Namespace::open(true, &format!("mount -t tmpfs -o {options} none '{}'", data.display()))
+        else {
             not_tried("this machine lets nobody mount in a namespace of his own");
             return None;
-        }
-        let namespace = keeper.id().to_string();
-        let directory = format!("--wd={}", builder.path("").display());
-        let builder = builder.through(&["nsenter", "-t", &namespace, "-U", "-m", "--preserve-credentials", &directory]);
-        Some((Self { keeper, data }, builder))
+        };
+        let builder = namespace.around(builder);
+        Some((Self { namespace, data }, builder))
+    }
+
+    /// Lays the folder over itself, so that from now on no name in it can be made, changed or removed; files
+    /// that are open stay as they are. The whole file system cannot be made so while one is open to be written to.
+    pub(crate) fn make_read_only(&self) {
+        let data = self.data.display();
+        let script = format!("mount --bind '{data}' '{data}' && mount -o remount,bind,ro '{data}'");
+        assert!(self.namespace.run(&script), "root of a namespace may mount in it");
+    }
+
+    /// Takes that back.
+    pub(crate) fn make_writable(&self) {
+        assert!(self.namespace.run(&format!("mount -o remount,bind,rw '{}'", self.data.display())));
     }
 
     /// The data folder as the daemon sees it.
     pub(crate) fn data(&self) -> PathBuf {
-        let inside = self.data.strip_prefix("/").expect("it is absolute");
-        Path::new("/proc").join(self.keeper.id().to_string()).join("root").join(inside)
+        self.namespace.see(&self.data)
     }
 
     /// Leaves no byte.
@@ -68,6 +130,13 @@ impl Disk {
         let path = self.data().join("ballast");
         let mut ballast = OpenOptions::new().create(true).append(true).open(path).expect("there is a name left");
         while ballast.write_all(&[0; 4096]).is_ok() {}
+    }
+
+    /// Gives some bytes of a full one back.
+    pub(crate) fn leave(&self, bytes: u64) {
+        let ballast = OpenOptions::new().write(true).open(self.data().join("ballast")).expect("it was filled");
+        let length = ballast.metadata().expect("it is there").len();
+        ballast.set_len(length.saturating_sub(bytes)).expect("it is ours");
     }
 
     /// Leaves no name for another file.
@@ -83,13 +152,5 @@ impl Disk {
                 fs::remove_file(entry.path()).expect("it is ours");
             }
         }
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // The end of its input ends it; where it has ended already, that is what is wanted.
-        drop(self.keeper.stdin.take());
-        let _ = self.keeper.wait();
     }
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::answer::{Answer, Shape};
 use super::http::{self, Framing, Headers};
-use super::{eventually, in_background, now};
+use super::{Call, eventually, in_background, now};
 
 /// An endless body is given up here, in case nobody closes the connection.
 const ENDLESS_BYTES_MAX: usize = 256 << 20;
@@ -71,6 +71,7 @@ struct State {
     /// Paths whose endless or dripping body the client broke off, with the bytes that had been written.
     broken_off: Vec<(String, usize)>,
     connections: usize,
+    connections_open: usize,
     in_flight: usize,
     in_flight_most: usize,
     stopping: bool,
@@ -145,6 +146,15 @@ impl Receiver {
         self.state().connections
     }
 
+    /// Waits until everything is recorded that a client sent who is gone now, and counts it: what comes later
+    /// comes from another one.
+    pub(crate) fn await_silence(&self) -> usize {
+        // Whoever connected before this is accepted before it.
+        Call::new(self.port, "GET", "/silence").send().expect(200);
+        eventually("a target to have no client", || (self.state().connections_open == 0).then_some(()));
+        self.requests().len()
+    }
+
     /// The most requests that were being answered at one moment.
     pub(crate) fn in_flight_most(&self) -> usize {
         self.state().in_flight_most
@@ -192,13 +202,14 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
                 return;
             }
             state.connections += 1;
+            state.connections_open += 1;
             state.connections
         };
-        let Ok(stream) = stream else { continue };
         let for_thread = Arc::clone(shared);
         in_background("target", move || {
             // A connection that breaks is the client's business; the tests look at what was recorded.
-            let _ = serve(stream, number, &for_thread);
+            let _ = stream.and_then(|stream| serve(stream, number, &for_thread));
+            for_thread.lock().connections_open -= 1;
         });
     }
 }
