@@ -222,6 +222,33 @@ fn of_two_processes_on_one_folder_the_second_is_refused() {
 }
 
 #[test]
+fn of_many_processes_started_at_once_on_one_folder_one_serves() {
+    let home = Builder::new();
+    let data = home.path("data").display().to_string();
+    let start = || Builder::new().env("DATA_DIR", &data).launch();
+    for _ in 0..3 {
+        let mut rivals: Vec<Ksana> = (0..5).map(|_| start()).collect();
+        let mut serve: Vec<&mut Ksana> = rivals
+            .iter_mut()
+            .filter_map(|rival| {
+                if rival.has_come_to_listen() {
+                    Some(rival)
+                } else {
+                    assert_ne!(rival.await_exit(), 0);
+                    None
+                }
+            })
+            .collect();
+        assert_eq!(serve.len(), 1);
+        serve[0].create(&hourly(TARGET));
+        serve[0].kill();
+    }
+    let mut heir = start();
+    assert!(heir.has_come_to_listen());
+    assert_eq!(heir.get("/jobs").json().as_array().map(Vec::len), Some(3));
+}
+
+#[test]
 fn a_restart_changes_no_job() {
     let (mut ksana, receiver) = (Ksana::start(), Receiver::start());
     ksana.create(&with(hourly(&receiver.url("/")), &json!({"schedule": {"jitter": "30m"}, "name": "\u{1}\"ä\\日"})));

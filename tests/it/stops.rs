@@ -5,7 +5,9 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{Answer, Connection, Ksana, Receiver, ahead, await_clock, eventually, every, hourly, once, with};
+use crate::support::{
+    Answer, Connection, Ksana, Receiver, ahead, await_clock, eventually, every, hourly, once, time, with,
+};
 
 /// Waits until the daemon shows that it has understood that it is to stop: it answers nobody any more.
 fn await_shutting_down(ksana: &Ksana) {
@@ -119,8 +121,30 @@ fn an_attempt_cut_off_by_a_crash_is_retried_while_retries_remain() {
     ksana.start_again();
     let attempts = receiver.wait_for_path("/cut", 2);
     assert_eq!((attempts[1].run_id(), attempts[1].attempt()), (run_id.as_str(), 2));
-    ksana.await_status(&id, "success");
+    let done = ksana.await_status(&id, "success");
+    assert!(time(&done["last_run_at"]) <= attempts[0].at, "the run began before the crash");
     assert_eq!(receiver.at("/cut").len(), 2);
+}
+
+#[test]
+fn attempts_cut_off_by_crashes_use_the_retries_up() {
+    let (mut ksana, receiver) = (Ksana::start(), Receiver::start());
+    receiver.script("/cut", [Answer::hang()]);
+    let change = json!({"retry_backoff": "10ms", "max_retries": 2, "timeout": "1h"});
+    let id = ksana.create_id(&with(hourly(&receiver.url("/cut")), &change));
+    let run_id = ksana.run_now(&id);
+    for attempt in 1..=3 {
+        let last = receiver.wait_for_path("/cut", attempt).pop().expect("it is there");
+        assert_eq!((last.run_id(), last.attempt() as usize), (run_id.as_str(), attempt));
+        ksana.act(&id, "run-now").refusal(409);
+        ksana.kill();
+        ksana.start_again();
+    }
+    assert_eq!(ksana.await_status(&id, "failed")["last_error"], "interrupted by a restart");
+    ksana.let_pass(&receiver, 200);
+    assert_eq!(receiver.at("/cut").len(), 3);
+    ksana.run_now(&id);
+    receiver.wait_for_path("/cut", 4);
 }
 
 #[test]
@@ -131,16 +155,19 @@ fn an_attempt_cut_off_by_a_crash_without_retries_is_failed_interrupted_by_a_rest
     let now = ksana.create_id(&with(hourly(&receiver.url("/cut")), &change));
     ksana.run_now(&now);
     let once = ksana.create_id(&with(once(&receiver.url("/cut"), ahead(400)), &change));
-    receiver.wait_for_path("/cut", 2);
+    let cut = receiver.wait_for_path("/cut", 2);
     ksana.kill();
     ksana.start_again();
-    for id in [&now, &once] {
+    for (id, attempt) in [&now, &once].into_iter().zip(&cut) {
         let job = ksana.await_status(id, "failed");
         assert_eq!(job["last_error"], "interrupted by a restart");
+        assert!(time(&job["last_run_at"]) <= attempt.at, "it began before the crash");
+        ksana.run_now(id);
     }
     assert_eq!(ksana.job(&once)["next_run_at"], "", "a cut fire was a fire");
+    receiver.wait_for_path("/cut", 4);
     ksana.let_pass(&receiver, 200);
-    assert_eq!(receiver.at("/cut").len(), 2);
+    assert_eq!(receiver.at("/cut").len(), 4, "only what was asked for anew");
 }
 
 #[test]
