@@ -1,6 +1,7 @@
 //! An acknowledged change is there after a power cut, on real file systems whose plug is pulled.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::thread;
 use std::time::Duration;
 
@@ -39,7 +40,10 @@ fn cut_power_again_and_again(kind: &str) {
         crowd.write(&ksana, |bustle| {
             bustle.await_answers(1 + dice.below(ANSWERS_MAX));
             if round % 5 == 4 {
-                eventually("a snapshot", || drive.data().join("jobs.json.tmp").exists().then_some(()));
+                let inode = || fs::metadata(drive.data().join("jobs.json")).map(|file| file.ino()).ok();
+                let before = inode();
+                let has_begun = || round % 2 == 0 && drive.data().join("jobs.json.tmp").exists();
+                eventually("a snapshot", || (has_begun() || inode() != before).then_some(()));
             }
             thread::sleep(Duration::from_micros(dice.below(3_000)));
             fs::write(&unsynced, "not on the disk").expect("there is room");
