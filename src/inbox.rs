@@ -55,7 +55,14 @@ impl Client {
     ///
     /// Why it was not done.
     pub async fn change(&self, command: Command) -> Result<Job, Refusal> {
-        self.ask(|reply| Letter::Change { command, reply }).await?
+        let (reply, answer) = async_channel::bounded(1);
+        self.letters.send(Letter::Change { command, reply }).await.map_err(|_| Refusal::ShuttingDown)?;
+        match answer.recv().await {
+            Ok(answer) => answer,
+            // The owner ended with the change in its hands, and the process ends: what a restart will find is not
+            // known. An error would say that nothing was changed, so the connection ends without an answer.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// One job as it is now.

@@ -56,9 +56,8 @@ fn an_fsync_that_fails_ends_the_process_and_the_restart_reads_what_is_there() {
             other => Some(other),
         }
     });
-    if let Some(Ok(answer)) = refused {
-        answer.refusal(503);
-    }
+    // The restart may find it: an error would say that nothing was changed.
+    assert!(matches!(refused, Some(Err(_))), "{refused:?}");
     assert_ne!(ksana.await_exit(), 0);
     assert!(!ksana.log.find("error", &["fsync", "unknown"]).is_empty(), "{}", ksana.log.text());
     assert!(!acknowledged.is_empty());
