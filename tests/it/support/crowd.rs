@@ -145,10 +145,8 @@ impl Client {
         }
         match answer.status {
             200 | 201 | 204 => known.sure = next,
-            // The job runs already.
-            409 => {}
-            // The disk takes none.
-            503 => {}
+            // The job runs already, or the disk takes no change.
+            409 | 503 => {}
             other => panic!("{id}: {other} {}", answer.text()),
         }
         known.is_open = false;
