@@ -1,0 +1,91 @@
+//! The HTTP client of the service with nothing around it, in a process of its own.
+
+use std::cell::Cell;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use isahc::config::{Configurable, RedirectPolicy, VersionNegotiation};
+use isahc::{AsyncReadResponseExt, HttpClient, Request};
+use jiff::Timestamp;
+use ksana::clock;
+use smol::LocalExecutor;
+
+use crate::process::Process;
+use crate::receiver::{Caller, Receiver};
+
+/// The word that makes this program do so.
+pub(crate) const WORD: &str = "--bare-calls";
+
+/// Time for the process to start before its calls are due.
+const AHEAD: Duration = Duration::from_millis(500);
+
+/// Has so many calls made as fast as they go, so many at once. Gives the time on the processor for all;
+/// the receiver has the rest.
+pub(crate) fn run(receiver: &Receiver, count: usize, at_once: usize) -> Duration {
+    let due = clock::now() + AHEAD;
+    let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
+    command.args([WORD, &receiver.url(Caller::Bare), &count.to_string(), &at_once.to_string(), &due.to_string()]);
+    let output = command.stderr(Stdio::inherit()).output().expect("this program starts again");
+    assert!(output.status.success(), "the bare loop failed");
+    let text = String::from_utf8_lossy(&output.stdout);
+    Duration::from_nanos(text.trim().parse().expect("it tells its time on the processor"))
+}
+
+/// What the process does.
+pub(crate) fn main(mut arguments: impl Iterator<Item = String>) {
+    let mut next = || arguments.next().expect("run gives four");
+    let (url, count, at_once) = (next(), next(), next());
+    let due: Timestamp = next().parse().expect("run gives an instant");
+    let count: usize = count.parse().expect("run gives a number");
+    let at_once: usize = at_once.parse().expect("run gives a number");
+    let client = HttpClient::builder()
+        .version_negotiation(VersionNegotiation::http11())
+        .redirect_policy(RedirectPolicy::None)
+        .automatic_decompression(false)
+        .expect_continue(false)
+        .tcp_nodelay()
+        .connection_cache_size(at_once)
+        .proxy(None)
+        .build()
+        .expect("a client can be made");
+    if let Ok(wait) = due.duration_since(clock::now()).try_into() {
+        thread::sleep(wait);
+    }
+    let process = Process(std::process::id());
+    let before = process.used();
+    let made = Cell::new(0);
+    let executor = LocalExecutor::new();
+    let tasks: Vec<_> = (0..at_once)
+        .map(|_| {
+            executor.spawn(async {
+                while made.get() < count {
+                    made.set(made.get() + 1);
+                    call(&client, &url, due).await;
+                }
+            })
+        })
+        .collect();
+    smol::block_on(executor.run(async {
+        for task in tasks {
+            task.await;
+        }
+    }));
+    println!("{}", process.used().since(before).processor.as_nanos());
+}
+
+/// One call with the headers of the service's own.
+async fn call(client: &HttpClient, url: &str, due: Timestamp) {
+    let request = Request::post(url)
+        .header("Content-Type", "application/json")
+        .header("User-Agent", "ksana-bench")
+        .header("X-Ksana-Run-Id", "01a2049e-10e1-7277-ada1-5ad110d666a9")
+        .header("X-Ksana-Job-Id", "01a2049e-10e1-7277-ada1-5ad110d666a9")
+        .header("X-Ksana-Scheduled-At", due.to_string())
+        .header("X-Ksana-Attempt", "1")
+        .body(&b"{\"report\":\"nightly\",\"full\":true}"[..])
+        .expect("the request is valid");
+    let mut answer = client.send_async(request).await.expect("the receiver answers");
+    assert!(answer.status().is_success());
+    answer.consume().await.expect("the answer is whole");
+}
