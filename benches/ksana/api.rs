@@ -40,7 +40,7 @@ pub(crate) fn measure(options: &Options, table: &mut Table) {
         (["POST, 1 connection", "POST, 64 connections"], 201, &create),
         (["PATCH, 1 connection", "PATCH, 64 connections"], 200, &change),
     ];
-    let span: Duration = options.millis(600, 150);
+    let span: Duration = options.millis(600, 100);
     for (names, status, make) in asked {
         for (name, connections) in names.into_iter().zip([1, 64]) {
             let mut service_load = Load::new(daemon.port, connections);

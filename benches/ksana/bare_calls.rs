@@ -33,12 +33,10 @@ pub(crate) fn run(receiver: &Receiver, count: usize, at_once: usize) -> Duration
 }
 
 /// What the process does.
-pub(crate) fn main(mut arguments: impl Iterator<Item = String>) {
-    let mut next = || arguments.next().expect("run gives four");
-    let (url, count, at_once) = (next(), next(), next());
-    let due: Timestamp = next().parse().expect("run gives an instant");
-    let count: usize = count.parse().expect("run gives a number");
-    let at_once: usize = at_once.parse().expect("run gives a number");
+pub(crate) fn main(arguments: &[String]) {
+    let [url, count, at_once, due] = arguments else { panic!("run gives four arguments") };
+    let due: Timestamp = due.parse().expect("run gives an instant");
+    let [count, at_once] = [count, at_once].map(|text| text.parse::<usize>().expect("run gives a number"));
     let client = HttpClient::builder()
         .version_negotiation(VersionNegotiation::http11())
         .redirect_policy(RedirectPolicy::None)
@@ -61,7 +59,7 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) {
             executor.spawn(async {
                 while made.get() < count {
                     made.set(made.get() + 1);
-                    call(&client, &url, due).await;
+                    call(&client, url, due).await;
                 }
             })
         })

@@ -19,7 +19,7 @@ pub(crate) fn measure(options: &Options, table: &mut Table) {
         let memory = daemon.process().settled_memory();
         thread::sleep(Duration::from_secs(1));
         let (began, before) = (Instant::now(), daemon.process().used());
-        thread::sleep(options.millis(10_000, 3_000));
+        thread::sleep(options.millis(10_000, 1_500));
         let (took, used) = (began.elapsed(), daemon.process().used().since(before));
         daemon.stop();
         let figures = vec![

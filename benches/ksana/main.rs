@@ -44,22 +44,17 @@ const GROUPS: &[Group] = &[
 ];
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1).peekable();
-    match arguments.peek().map(String::as_str) {
-        Some(bare_calls::WORD) => {
-            bare_calls::main(arguments.skip(1));
-            ExitCode::SUCCESS
-        }
-        Some(bare_server::WORD) => {
-            bare_server::main();
-            ExitCode::SUCCESS
-        }
-        _ => measure(arguments),
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some(bare_calls::WORD) => bare_calls::main(&arguments[1..]),
+        Some(bare_server::WORD) => bare_server::main(),
+        _ => return measure(&arguments),
     }
+    ExitCode::SUCCESS
 }
 
 /// Measures what is asked for.
-fn measure(arguments: impl Iterator<Item = String>) -> ExitCode {
+fn measure(arguments: &[String]) -> ExitCode {
     let names: Vec<_> = GROUPS.iter().map(|(name, _)| *name).collect();
     let options = match Options::parse(arguments, &names) {
         Ok(Some(options)) => options,

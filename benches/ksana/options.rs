@@ -14,23 +14,25 @@ pub(crate) struct Options {
 
 impl Options {
     /// Reads the arguments; nothing where this is no `cargo bench`, because tests are not timed.
-    pub(crate) fn parse(arguments: impl Iterator<Item = String>, names: &[&str]) -> Result<Option<Self>, String> {
+    pub(crate) fn parse(arguments: &[String], names: &[&str]) -> Result<Option<Self>, String> {
+        // Cargo's own word: `cargo test --benches` leaves it out.
+        if !arguments.iter().any(|argument| argument == "--bench") {
+            return Ok(None);
+        }
         let mut options = Self { json: false, quick: false, groups: Vec::new() };
-        let mut is_bench = false;
         for argument in arguments {
             match argument.as_str() {
-                // Cargo's own word: `cargo test --benches` leaves it out.
-                "--bench" => is_bench = true,
+                "--bench" => {}
                 "--json" => options.json = true,
                 "--quick" => options.quick = true,
-                name if names.contains(&name) => options.groups.push(argument),
+                name if names.contains(&name) => options.groups.push(name.to_owned()),
                 other => {
                     let names = names.join(", ");
                     return Err(format!("unexpected argument {other:?}; accepted are --json, --quick, {names}"));
                 }
             }
         }
-        Ok(is_bench.then_some(options))
+        Ok(Some(options))
     }
 
     /// Whether a group of rows is asked for. Where none is named, all are.

@@ -41,7 +41,7 @@ impl<'a> Probes<'a> {
         };
         let target = receiver.url(Caller::Service);
         let requests: Vec<_> = instants(1).into_iter().map(|due| post(&once(&target, due))).collect();
-        Load::new(daemon.port, 16).send_all(201, &requests);
+        Load::new(daemon.port, 64).send_all(201, &requests);
         assert!(clock::now() < from, "the jobs were not created in time");
         Self { receiver, sleeper: post_at(receiver, instants(2)), count, until: from + span }
     }
