@@ -41,8 +41,7 @@ impl Appender {
 }
 
 /// One thread that sleeps until each instant, in order, and then posts over a kept connection.
-pub(crate) fn post_at(receiver: &Receiver, mut instants: Vec<Timestamp>) -> JoinHandle<()> {
-    instants.sort_unstable();
+pub(crate) fn post_at(receiver: &Receiver, instants: Vec<Timestamp>) -> JoinHandle<()> {
     let mut connection = Connection::open(receiver.port).expect("the receiver listens");
     in_background("sleeper", move || {
         for due in instants {

@@ -73,13 +73,13 @@ impl Load {
         Slice { spans, took: began.elapsed() }
     }
 
-    /// Sends each of these once, over all connections.
+    /// Sends each of these once, over all connections, about in their order.
     pub(crate) fn send_all(&mut self, status: u16, requests: &[Vec<u8>]) {
-        let share = requests.len().div_ceil(self.connections.len()).max(1);
+        let stride = self.connections.len();
         thread::scope(|scope| {
-            for (connection, share) in self.connections.iter_mut().zip(requests.chunks(share)) {
+            for (index, connection) in self.connections.iter_mut().enumerate() {
                 scope.spawn(move || {
-                    for request in share {
+                    for request in requests.iter().skip(index).step_by(stride) {
                         connection.expect(status, request);
                     }
                 });
