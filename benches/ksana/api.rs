@@ -14,7 +14,7 @@ use crate::table::{Beside, Row, Table};
 
 /// How many jobs there are meanwhile.
 const JOBS: usize = 10_000;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 6;
 
 /// The names of a request's rows, the status of its answer, and what makes it.
 type Asked<'a> = ([&'static str; 2], u16, &'a (dyn Fn() -> Vec<u8> + Sync));
@@ -40,7 +40,7 @@ pub(crate) fn measure(options: &Options, table: &mut Table) {
         (["POST, 1 connection", "POST, 64 connections"], 201, &create),
         (["PATCH, 1 connection", "PATCH, 64 connections"], 200, &change),
     ];
-    let span: Duration = options.millis(600, 100);
+    let span: Duration = options.millis(200, 50);
     for (names, status, make) in asked {
         for (name, connections) in names.into_iter().zip([1, 64]) {
             let mut service_load = Load::new(daemon.port, connections);

@@ -134,9 +134,10 @@ fn changes(size: usize, daemon: &Daemon, folder: &Folder, options: &Options, tab
     let mut appender = Appender::new(folder, record_len.load(Ordering::Relaxed));
     let mut beside = |mut slice: Box<dyn FnMut(Duration) -> Slice + '_>| {
         let (mut service, mut bare) = (Slice::default(), Slice::default());
-        for _ in 0..4 {
-            bare.extend(appender.slice(options.millis(400, 100)));
-            service.extend(slice(options.millis(800, 200)));
+        // Short turns: a disk that others use too changes its mind within a second.
+        for _ in 0..(if options.quick { 8 } else { 24 }) {
+            bare.extend(appender.slice(Duration::from_millis(50)));
+            service.extend(slice(Duration::from_millis(100)));
         }
         (service.figures(), Some(Beside { name: "append + fdatasync", figures: bare.figures() }))
     };
@@ -169,9 +170,9 @@ fn growth(size: usize, large: &Daemon, options: &Options, table: &mut Table) {
     write_file(&folder.join("data/jobs.json"), (0..1_000).map(far));
     let small = Daemon::start(&folder, &[]);
     let mut loads = [large, &small].map(|daemon| (Load::new(daemon.port, 1), Slice::default()));
-    for _ in 0..8 {
+    for _ in 0..(if options.quick { 10 } else { 40 }) {
         for (load, slice) in &mut loads {
-            slice.extend(load.slice(options.millis(500, 150), 201, || post(&far(1)), |_| ()));
+            slice.extend(load.slice(Duration::from_millis(100), 201, || post(&far(1)), |_| ()));
         }
     }
     small.stop();
