@@ -36,7 +36,7 @@ pub(crate) fn measure(options: &Options, table: &mut Table) {
             write_file(&folder.join("data/jobs.json"), (0..size).map(far));
         }
         let daemon = Daemon::start(&folder, &[]);
-        let start = daemon.start;
+        let (start, used) = (daemon.start, daemon.process().used());
         memory(size, &daemon, &mut empty, table);
         if size > 0 {
             list(size, &daemon, options, table);
@@ -48,7 +48,11 @@ pub(crate) fn measure(options: &Options, table: &mut Table) {
         }
         let stop_began = Instant::now();
         daemon.stop();
-        let figures = vec![Figure::time("start", start), Figure::time("stop", stop_began.elapsed())];
+        let figures = vec![
+            Figure::time("start", start),
+            Figure::time("its CPU", used.processor),
+            Figure::time("stop", stop_began.elapsed()),
+        ];
         table.push(Row { name: "first answer after the start; stop", jobs: Some(size), figures, beside: None });
         drop(folder);
         eprintln!("{size} jobs took {:?}", began.elapsed());
