@@ -45,26 +45,25 @@ pub(crate) fn measure(options: &Options, table: &mut Table) {
         Some(Beside { name: "bare client", figures })
     };
     let sizes = if options.quick { &SIZES[1..2] } else { SIZES };
-    let mut largest = None;
+    let mut held = None;
+    let mut row = |name, size, outcome: &Outcome| {
+        table.push(Row { name, jobs: Some(size), figures: outcome.figures.clone(), beside: beside() });
+    };
     for &size in sizes {
         let outcome = run(size, &receiver, options);
-        largest = Some(size).filter(|_| outcome.holds);
-        table.push(Row { name: "steady, every 1s", jobs: Some(size), figures: outcome.figures, beside: beside() });
-    }
-    if options.quick {
-        return;
-    }
-    let mut held = None;
-    while let Some(size) = largest.map(|largest| largest + STEP_JOBS) {
-        let outcome = run(size, &receiver, options);
-        eprintln!("{size} jobs: p50 {:?}, it holds: {}", outcome.lateness.median(), outcome.holds);
-        largest = Some(size).filter(|_| outcome.holds);
+        row("steady, every 1s", size, &outcome);
         held = if outcome.holds { Some((size, outcome)) } else { held };
     }
-    if let Some((size, outcome)) = held {
-        let name = "steady, as many as it holds";
-        table.push(Row { name, jobs: Some(size), figures: outcome.figures, beside: beside() });
+    let Some((mut size, mut outcome)) = held.filter(|_| !options.quick) else { return };
+    loop {
+        let next = run(size + STEP_JOBS, &receiver, options);
+        eprintln!("{} jobs: p50 {:?}, it holds: {}", size + STEP_JOBS, next.lateness.median(), next.holds);
+        if !next.holds {
+            break;
+        }
+        (size, outcome) = (size + STEP_JOBS, next);
     }
+    row("steady, as many as it holds", size, &outcome);
 }
 
 fn run(size: usize, receiver: &Receiver, options: &Options) -> Outcome {
