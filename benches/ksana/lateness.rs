@@ -23,7 +23,7 @@ const WAKE_AHEAD: Duration = Duration::from_millis(50);
 
 pub(crate) fn measure(options: &Options, table: &mut Table) {
     let receiver = Receiver::start();
-    let (ahead, span) = (Duration::from_secs(1), options.millis(10_000, 3_000));
+    let (ahead, span) = (Duration::from_secs(1), options.millis(10_000, 2_000));
     let folder = Folder::new();
     let daemon = Daemon::start(&folder, &[]);
 

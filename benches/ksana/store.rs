@@ -91,7 +91,7 @@ fn list(size: usize, daemon: &Daemon, options: &Options, table: &mut Table) {
 /// Fires while nothing else happens, and while a snapshot is written.
 fn fires(size: usize, daemon: &Daemon, receiver: &Receiver, options: &Options, table: &mut Table) {
     // Its snapshot takes longer.
-    let span = if size >= 1_000_000 { Duration::from_secs(20) } else { options.millis(6_000, 3_000) };
+    let span = if size >= 1_000_000 { Duration::from_secs(20) } else { options.millis(6_000, 2_000) };
     let count = usize::try_from(span.as_millis()).expect("it is small") / if size >= 1_000_000 { 10 } else { 5 };
     let probes = Probes::plan(daemon, receiver, count, Duration::from_millis(900), span);
     let (arrivals, snapshots) = probes.await_all_and_snapshots(daemon);
@@ -139,7 +139,7 @@ fn changes(size: usize, daemon: &Daemon, folder: &Folder, options: &Options, tab
     let mut beside = |mut slice: Box<dyn FnMut(Duration) -> Slice + '_>| {
         let (mut service, mut bare) = (Slice::default(), Slice::default());
         // Short turns: a disk that others use too changes its mind within a second.
-        for _ in 0..(if options.quick { 8 } else { 24 }) {
+        for _ in 0..(if options.quick { 6 } else { 24 }) {
             bare.extend(appender.slice(Duration::from_millis(50)));
             service.extend(slice(Duration::from_millis(100)));
         }
