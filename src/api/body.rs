@@ -75,7 +75,11 @@ fn too_large() -> ApiError {
 }
 
 /// The value that these bytes say in JSON, strictly: an object, and nothing after it.
-pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+///
+/// # Errors
+///
+/// What is wrong and what is accepted, with the field at fault where it is one.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| no_json(format!("the body is not UTF-8 from byte {} on", error.valid_up_to())))?;
     if text.trim_ascii().is_empty() {

@@ -28,6 +28,7 @@ mod server;
 #[cfg(test)]
 mod testing;
 
+pub use body::parse as parse_body;
 pub use endpoint::Request;
 pub use error::ApiError;
 pub use reply::Reply;
