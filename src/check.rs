@@ -4,34 +4,34 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::config::Config;
-use crate::daemon::defaults;
+use crate::daemon::{EXIT_CONFIG, defaults};
 use crate::engine::Engine;
 use crate::keys;
 use crate::store::{self, Inspection};
 
-/// Reads the settings, the key file and the data folder, and says what it finds. Ends with failure
-/// where something is wrong.
+/// Reads the settings, the key file and the data folder, and says what it finds. Ends as a start would end that what
+/// was found forbids; what a start only warns of is warned of here.
 pub fn check() -> ExitCode {
     let mut report = Report::default();
     match Config::from_env() {
         Err(problems) => problems.iter().for_each(|problem| report.wrong(problem)),
         Ok(config) => {
             report.right("settings: good");
-            check_keys(&config, &mut report);
+            check_keys(&config, &report);
             check_jobs(&config, &mut report);
         }
     }
     report.end()
 }
 
-fn check_keys(config: &Config, report: &mut Report) {
+fn check_keys(config: &Config, report: &Report) {
     let path = config.keys_file.path.display();
     match keys::count(&config.keys_file.path) {
-        Ok(Some(0)) => report.wrong(format!("{path}: holds no key, so every request would be refused")),
+        Ok(Some(0)) => report.warning(format!("{path}: holds no key, so every request would be refused")),
         Ok(Some(count)) => report.right(format!("{path}: {count} keys")),
         Ok(None) if config.keys_file.is_default => report.right(format!("{path}: missing; the first start makes it")),
-        Ok(None) => report.wrong(format!("{path}: missing, so every request would be refused")),
-        Err(reason) => report.wrong(format!("{path}: {reason}")),
+        Ok(None) => report.warning(format!("{path}: missing, so every request would be refused")),
+        Err(reason) => report.warning(format!("{path}: {reason}, so every request would be refused")),
     }
 }
 
@@ -41,7 +41,7 @@ fn check_jobs(config: &Config, report: &mut Report) {
     let inspected = store::inspect(&config.data_dir, &defaults(config), |record| engine.apply(record));
     for job in engine.jobs() {
         for problem in job.spec.problems() {
-            report.wrong(format!("{path}: job {}: {}: {}", job.spec.id, problem.field, problem.message));
+            report.warning(format!("{path}: job {}: {}: {}", job.spec.id, problem.field, problem.message));
         }
     }
     let jobs = engine.len();
@@ -69,12 +69,18 @@ impl Report {
         let _ = writeln!(io::stdout(), "{line}");
     }
 
+    #[expect(clippy::unused_self, reason = "told together with `wrong`")]
+    fn warning(&self, line: impl std::fmt::Display) {
+        let _ = writeln!(io::stderr(), "warning: {line}");
+    }
+
+    /// What stops a start.
     fn wrong(&mut self, line: impl std::fmt::Display) {
         self.is_wrong = true;
         let _ = writeln!(io::stderr(), "wrong: {line}");
     }
 
     fn end(self) -> ExitCode {
-        if self.is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        if self.is_wrong { ExitCode::from(EXIT_CONFIG) } else { ExitCode::SUCCESS }
     }
 }

@@ -34,7 +34,7 @@ use crate::vitals::Vitals;
 
 /// `EX_CONFIG` of BSD's sysexits: the settings or the files are wrong, and a restart would not
 /// mend that.
-const EXIT_CONFIG: u8 = 78;
+pub(crate) const EXIT_CONFIG: u8 = 78;
 
 /// Runs the service until it is told to stop, and says how the process is to end.
 pub fn serve() -> ExitCode {

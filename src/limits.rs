@@ -83,6 +83,8 @@ pub const LOG_BATCH_BYTES: usize = 64 * 1024;
 pub const LOG_VALUE_BYTES_MAX: usize = 4 * 1024;
 /// How long to leave a standard output alone that was made non-blocking and is full.
 pub const LOG_STDOUT_FULL_WAIT_MILLIS: u64 = 10;
+/// What is told of a mistake in `jobs.json`: the longest refusal of our own, with a text of its file in it.
+pub const MISTAKE_CHARS_MAX: usize = 800;
 /// Room for some 16,000 keys; what is larger is the wrong file.
 pub const KEY_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// How often the key file is looked at where no event comes. With the settling time below, also a

@@ -153,7 +153,7 @@ impl FieldValue for bool {
 }
 
 impl FieldValue for i64 {
-    const ACCEPTED: &'static str = "a whole number";
+    const ACCEPTED: &'static str = "a whole number that fits into 64 bits";
 
     fn from_integer(value: i64) -> Option<Self> {
         Some(value)
@@ -180,7 +180,7 @@ impl FieldValue for uuid::Uuid {
     const ACCEPTED: &'static str = "a UUID as a string";
 
     fn from_text(text: &str) -> Result<Self, FromText> {
-        text.parse().map_err(|_| FromText::Malformed(format!("{text:?} is not a UUID")))
+        text.parse().map_err(|_| FromText::Malformed(format!("{text:?} is not a UUID; accepted are 32 hexadecimal digits")))
     }
 }
 

@@ -12,6 +12,7 @@ mod folder;
 mod helper;
 mod journal;
 mod line;
+mod mistake;
 mod recovery;
 mod snapshot;
 mod snapshots;
@@ -134,9 +135,13 @@ pub fn inspect(data_dir: &Path, defaults: &Defaults, mut apply: impl FnMut(Recor
         Ok(directory) => replayed(Arc::new(directory), defaults, apply).map(Inspection::Whole).map_err(OpenError::Read),
         Err(OpenError::Held(_)) => {
             let path = data_dir.join(folder::SNAPSHOT);
-            let text = std::fs::read(&path).map_err(|error| OpenError::Read(ReadError::Io(path.clone(), error)))?;
-            recovery::read_snapshot(&text, defaults, &mut apply)
-                .map_err(|reason| OpenError::Read(ReadError::Snapshot(path, reason)))?;
+            match std::fs::read(&path) {
+                Ok(text) => recovery::read_snapshot(&text, defaults, &mut apply)
+                    .map_err(|reason| OpenError::Read(ReadError::Snapshot(path, reason)))?,
+                // The service has not written its first one yet.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(OpenError::Read(ReadError::Io(path, error))),
+            }
             Ok(Inspection::InUse)
         }
         Err(error) => Err(error),

@@ -8,7 +8,7 @@ use super::folder::{Folder, sum_line};
 use super::line::{self, Line};
 use super::snapshot::{self, Sum};
 use crate::engine::Record;
-use crate::job::{Defaults, Job};
+use crate::job::Defaults;
 
 /// What a start found, apart from the records themselves.
 #[derive(Debug, Default)]
@@ -116,16 +116,7 @@ fn check_unedited(folder: &Folder, sum: Option<Sum>) -> Result<(), ReadError> {
 
 /// Parses the text of a `jobs.json`, strictly, and hands over its jobs.
 pub(super) fn read_snapshot(text: &[u8], defaults: &Defaults, apply: &mut impl FnMut(Record)) -> Result<(), String> {
-    let mut ids = std::collections::HashSet::new();
-    // A byte order mark, which some editors put there, says nothing.
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    snapshot::read(text, defaults, |job: Job| {
-        if !ids.insert(job.spec.id.clone()) {
-            return Err(format!("the id {} stands twice", job.spec.id));
-        }
-        apply(Record::Put(job));
-        Ok(())
-    })
+    snapshot::read(text, defaults, |job| apply(Record::Put(job)))
 }
 
 /// A segment as it lies on the disk, read up to its first bad line.

@@ -1,20 +1,25 @@
 //! `jobs.json`: all jobs in the documented format, always a whole valid file.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Write};
 
 use jiff::Timestamp;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_path_to_error::Track;
 
 use super::checksum::Crc32;
 use super::line::JobSeed;
-use crate::job::{Defaults, Job, Stored};
+use super::mistake;
+use crate::job::{Defaults, Job, JobId, Stored};
 
-/// The version of the format.
+/// The version of the format. A file that names none is of this one.
 const VERSION: u64 = 1;
+
+const ACCEPTED: &str = "an object with version, updated_at and jobs";
 
 /// What tells one content of the file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,15 +96,34 @@ impl<W: Write> Write for Summed<W> {
 /// # Errors
 ///
 /// What cannot be parsed, with line and column.
-pub(super) fn read(
-    text: &[u8],
-    defaults: &Defaults,
-    mut take: impl FnMut(Job) -> Result<(), String>,
-) -> Result<(), String> {
-    let mut json = serde_json::Deserializer::from_slice(text);
-    let file = FileVisitor { defaults, take: &mut take };
-    let result = json.deserialize_map(file).and_then(|()| json.end());
-    result.map_err(|error| error.to_string())
+pub(super) fn read(text: &[u8], defaults: &Defaults, mut take: impl FnMut(Job)) -> Result<(), String> {
+    // A byte order mark, which some editors put there, says nothing.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let text = match std::str::from_utf8(text) {
+        Ok(text) => text,
+        Err(error) => {
+            let before = String::from_utf8_lossy(&text[..error.valid_up_to()]);
+            return Err(mistake::told_at(&before, before.len(), "it is not UTF-8 from here on, and only that is accepted"));
+        }
+    };
+    if text.trim().is_empty() {
+        let message = format!("the file is empty; accepted is {ACCEPTED}, or no file at all");
+        return Err(mistake::told_at(text, 0, &message));
+    }
+    let mut json = serde_json::Deserializer::from_str(text);
+    let result = json.deserialize_map(FileVisitor { defaults, take: &mut take }).and_then(|()| json.end());
+    result.map_err(|error| tell(text, defaults).unwrap_or_else(|| error.to_string()))
+}
+
+/// Reads it once more, to know where in the file it went wrong: keeping the path all the time would cost
+/// every start its time.
+fn tell(text: &str, defaults: &Defaults) -> Option<String> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let mut track = Track::new();
+    let file = FileVisitor { defaults, take: &mut |_| {} };
+    let result = serde_path_to_error::Deserializer::new(&mut json, &mut track).deserialize_map(file);
+    let error = result.and_then(|()| json.end()).err()?;
+    Some(mistake::told(text, &track.path(), &error))
 }
 
 struct FileVisitor<'a, F> {
@@ -107,11 +131,11 @@ struct FileVisitor<'a, F> {
     take: &'a mut F,
 }
 
-impl<'de, F: FnMut(Job) -> Result<(), String>> Visitor<'de> for FileVisitor<'_, F> {
+impl<'de, F: FnMut(Job)> Visitor<'de> for FileVisitor<'_, F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with version, updated_at and jobs")
+        f.write_str(ACCEPTED)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
@@ -124,11 +148,7 @@ impl<'de, F: FnMut(Job) -> Result<(), String>> Visitor<'de> for FileVisitor<'_, 
             match key.as_ref() {
                 "version" => {
                     once(0, "version")?;
-                    let version: u64 = map.next_value()?;
-                    if version != VERSION {
-                        let message = format!("version {version} is not known; accepted is {VERSION}");
-                        return Err(de::Error::custom(message));
-                    }
+                    map.next_value::<Version>()?;
                 }
                 "updated_at" => {
                     once(1, "updated_at")?;
@@ -153,7 +173,7 @@ struct JobsSeed<'a, F> {
     take: &'a mut F,
 }
 
-impl<'de, F: FnMut(Job) -> Result<(), String>> DeserializeSeed<'de> for JobsSeed<'_, F> {
+impl<'de, F: FnMut(Job)> DeserializeSeed<'de> for JobsSeed<'_, F> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -161,7 +181,7 @@ impl<'de, F: FnMut(Job) -> Result<(), String>> DeserializeSeed<'de> for JobsSeed
     }
 }
 
-impl<'de, F: FnMut(Job) -> Result<(), String>> Visitor<'de> for JobsSeed<'_, F> {
+impl<'de, F: FnMut(Job)> Visitor<'de> for JobsSeed<'_, F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -173,9 +193,53 @@ impl<'de, F: FnMut(Job) -> Result<(), String>> Visitor<'de> for JobsSeed<'_, F> 
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(job) = seq.next_element_seed(JobSeed { defaults: self.defaults })? {
-            (self.take)(job).map_err(de::Error::custom)?;
-        }
+        let mut ids = HashSet::new();
+        let Self { defaults, take } = self;
+        while seq.next_element_seed(NewJobSeed { defaults, ids: &mut ids, take: &mut *take })?.is_some() {}
         Ok(())
+    }
+}
+
+/// Reads a job and hands it over, if its id is a new one.
+struct NewJobSeed<'a, F> {
+    defaults: &'a Defaults,
+    ids: &'a mut HashSet<JobId>,
+    take: &'a mut F,
+}
+
+impl<'de, F: FnMut(Job)> DeserializeSeed<'de> for NewJobSeed<'_, F> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        let job = JobSeed { defaults: self.defaults }.deserialize(deserializer)?;
+        if !self.ids.insert(job.spec.id.clone()) {
+            return Err(de::Error::custom(format!("/id: the id {} stands twice; each job has its own", job.spec.id)));
+        }
+        (self.take)(job);
+        Ok(())
+    }
+}
+
+/// The version, if it is ours.
+struct Version;
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl Visitor<'_> for Version {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{VERSION}")
+    }
+
+    fn visit_u64<E: de::Error>(self, version: u64) -> Result<Self, E> {
+        if version == VERSION {
+            return Ok(self);
+        }
+        Err(E::custom(format!("version {version} is not known; accepted is {VERSION}")))
     }
 }
