@@ -180,7 +180,8 @@ impl FieldValue for uuid::Uuid {
     const ACCEPTED: &'static str = "a UUID as a string";
 
     fn from_text(text: &str) -> Result<Self, FromText> {
-        text.parse().map_err(|_| FromText::Malformed(format!("{text:?} is not a UUID; accepted are 32 hexadecimal digits")))
+        text.parse()
+            .map_err(|_| FromText::Malformed(format!("{text:?} is not a UUID; accepted are 32 hexadecimal digits")))
     }
 }
 

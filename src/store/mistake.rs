@@ -70,7 +70,8 @@ fn blamed(text: &str, at: usize, message: &str) -> usize {
 /// serde's sentence without the value that was found: it may be a header's or a body.
 fn without_value(message: &str) -> String {
     let kinds = ["invalid type: ", "invalid value: "];
-    let found = kinds.iter().find_map(|kind| message.strip_prefix(kind)).and_then(|rest| rest.rsplit_once(", expected "));
+    let found =
+        kinds.iter().find_map(|kind| message.strip_prefix(kind)).and_then(|rest| rest.rsplit_once(", expected "));
     match found {
         Some((value, expected)) => {
             let kind = value.split(['"', '`']).next().unwrap_or_default().trim_end();

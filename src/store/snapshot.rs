@@ -103,7 +103,11 @@ pub(super) fn read(text: &[u8], defaults: &Defaults, mut take: impl FnMut(Job)) 
         Ok(text) => text,
         Err(error) => {
             let before = String::from_utf8_lossy(&text[..error.valid_up_to()]);
-            return Err(mistake::told_at(&before, before.len(), "it is not UTF-8 from here on, and only that is accepted"));
+            return Err(mistake::told_at(
+                &before,
+                before.len(),
+                "it is not UTF-8 from here on, and only that is accepted",
+            ));
         }
     };
     if text.trim().is_empty() {

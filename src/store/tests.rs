@@ -4,5 +4,6 @@ mod crash;
 mod damage;
 mod edits;
 mod lines;
+mod mistakes;
 mod snapshots;
 mod world;

@@ -2,8 +2,30 @@
 
 /// What mutations put in: what a person leaves out, doubles or mistypes, and what breaks parsers.
 const PIECES: [&[u8]; 24] = [
-    b"\"", b"{", b"}", b"[", b"]", b",", b":", b"\\", b"\n", b"\r", b"\0", b"\xff", b"\xef\xbb\xbf", b"null", b"true", b"-", b".",
-    b"0", b"9223372036854775808", b"1e999", b"\\ud800", b"2562047h", b"9999-12-30T22:00:00Z", b"\xc2\xb5",
+    b"\"",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b"\\",
+    b"\n",
+    b"\r",
+    b"\0",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"null",
+    b"true",
+    b"-",
+    b".",
+    b"0",
+    b"9223372036854775808",
+    b"1e999",
+    b"\\ud800",
+    b"2562047h",
+    b"9999-12-30T22:00:00Z",
+    b"\xc2\xb5",
 ];
 
 /// A xorshift generator (Marsaglia, "Xorshift RNGs").

@@ -4,6 +4,7 @@
 
 mod attempts;
 mod authentication;
+mod check;
 mod connections;
 mod cross_origin;
 mod endpoints;

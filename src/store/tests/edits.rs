@@ -93,35 +93,6 @@ fn segments_without_their_note_stop_the_start() {
 }
 
 #[test]
-fn what_cannot_be_parsed_is_told_by_path_line_and_column_and_left() {
-    let one = r#"{"id": "a", "name": "n", "http": {"url": "http://a/"}, "schedule": {"kind": "every", "every": "1h"}}"#;
-    let unknown = one.replace("\"name\"", "\"nmae\"");
-    let cases = [
-        ("{\n \"version\": 1,\n \"jobs\": [\n}".to_owned(), "line 4 column 1", ""),
-        ("{\n \"version\": 2,\n \"jobs\": []\n}".to_owned(), "line 2 column ", "version 2"),
-        ("{\n \"jbos\": []\n}".to_owned(), "line 2 column ", "jbos"),
-        ("{\"jobs\": [],\n \"jobs\": []}".to_owned(), "line 2 column ", "twice"),
-        (format!("{{\"jobs\": [\n{one},\n{one}]}}"), "line 3 column ", "id a stands twice"),
-        (format!("{{\"jobs\": [\n{unknown}]}}"), "line 2 column ", "nmae"),
-        (format!("{{\"jobs\": [{one}]}}\n{{}}"), "line 2 column 1", ""),
-        (String::new(), "line 1 column 0", ""),
-        ("[]".to_owned(), "line 1 column ", ""),
-        ("{\"jobs\":\n5}".to_owned(), "line 2 column ", "a list of jobs"),
-    ];
-    for (text, place, what) in cases {
-        let world = World::new();
-        world.write(JOBS, &text);
-        let told = world.refused();
-        let path = world.join(JOBS).display().to_string();
-        assert!(told.contains(&path) && told.contains(place) && told.contains(what), "{text}: {told}");
-        assert_eq!(world.names(), [JOBS], "nothing was made beside it");
-    }
-    let world = World::new();
-    world.write(JOBS, b"{\"version\": 1, \"jobs\": \xff}");
-    assert!(world.refused().contains("line 1"));
-}
-
-#[test]
 fn forms_of_the_older_service_load() {
     for text in ["{}", r#"{"version": 1}"#, r#"{"version": 1, "updated_at": "", "jobs": null}"#] {
         let world = World::new();
