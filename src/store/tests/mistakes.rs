@@ -117,13 +117,13 @@ fn a_key_of_a_job_is_told_by_its_pointer_and_what_is_accepted() {
     told("schedule", r#"{"kind": "once"}"#, 13, "/jobs/1/schedule/run_at: is required for kind once");
     told("max_retries", "9223372036854775808", 34, "expected a whole number that fits into 64 bits");
     told("max_retries", "1.5", 18, "/jobs/1/max_retries: invalid type: floating point, expected a whole number");
-    told("next_run_at", "\"soon\"", 20, "/jobs/1/next_run_at: \"soon\" is not a time; accepted is RFC 3339");
-    told("last_status", "\"odd\"", 19, "/jobs/1/last_status: \"odd\" is not a status; accepted are success");
+    told("next_run_at", "\"soon\"", 21, "/jobs/1/next_run_at: \"soon\" is not a time; accepted is RFC 3339");
+    told("last_status", "\"odd\"", 20, "/jobs/1/last_status: \"odd\" is not a status; accepted are success");
     told("state", r#"{"run": {"id": "x"}}"#, 27, "/jobs/1/state/run/id: \"x\" is not a UUID; accepted are");
     told("state", r#"{"held": true, "run": {"phase": "[\"}"}}"#, 32, "/jobs/1/state/run/began_at: is required");
     let (began_at, id) = ("2025-01-01T00:00:00Z", "0198c9f2-5d0e-7a40-9a61-0c8f1b0d3b11");
     let run = format!(r#"{{"run": {{"id": "{id}", "began_at": "{began_at}", "phase": "odd"}}}}"#);
-    told("state", &run, 112, "/jobs/1/state/run/phase: must be \"queued\"");
+    told("state", &run, 110, "/jobs/1/state/run/phase: must be \"queued\"");
     check(file(&[("schedule", "")]), "line 5 column 1", "/jobs/1/schedule: is required: {\"kind\":\"once\"");
 }
 
