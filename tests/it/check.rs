@@ -1,8 +1,7 @@
 //! `ksana check`: its words and its exit codes, beside what a start does with the same files.
 
+use std::path::Path;
 use std::process::{Command, Output};
-
-use rustix::process::Signal;
 
 use crate::support::{Builder, Ksana};
 
@@ -11,11 +10,15 @@ const GOOD: &str = r#"{"version": 1, "jobs": [{"id": "a", "name": "n", "http": {
 
 /// What check says of the files of a builder that is not started, with these variables besides.
 fn check(builder: &Builder, env: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    check_in(&builder.path("data"), &builder.path("config/api_keys.txt"), env)
+}
+
+fn check_in(data: &Path, keys: &Path, env: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_ksana"))
         .arg("check")
         .env_clear()
-        .env("DATA_DIR", builder.path("data"))
-        .env("AUTH_KEYS_FILE", builder.path("config/api_keys.txt"))
+        .env("DATA_DIR", data)
+        .env("AUTH_KEYS_FILE", keys)
         .envs(env.iter().copied())
         .output()
         .expect("the binary runs");
@@ -70,10 +73,9 @@ fn what_a_start_only_warns_of_is_warned_of_and_ends_with_0() {
 fn beside_a_running_service_that_has_written_nothing_yet_nothing_is_wrong() {
     let ksana = Ksana::start();
     assert!(!ksana.jobs_file().exists(), "nothing has changed");
-    let (code, told, wrong) = check(&ksana.rival(), &[]);
+    let (code, told, wrong) = check_in(&ksana.path("data"), &ksana.key_file(), &[]);
     assert_eq!((code, wrong.as_str()), (Some(0), ""));
     assert!(told.contains("a running service uses it"), "{told}");
-    ksana.signal(Signal::TERM);
 }
 
 #[test]
