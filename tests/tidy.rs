@@ -151,7 +151,8 @@ fn the_picture_of_the_page_is_the_one_that_is_checked() {
 
 #[test]
 fn every_file_says_why_it_exists_and_is_small() {
-    for path in ["src", "tests", "benches"].iter().flat_map(|folder| rust_files(&root().join(folder))) {
+    let folders = ["src", "tests", "benches", "fuzz/fuzz_targets"];
+    for path in folders.iter().flat_map(|folder| rust_files(&root().join(folder))) {
         let text = fs::read_to_string(&path).expect("it can be read");
         let path = path.display();
         assert!(text.starts_with("//! "), "{path} does not begin with its reason");

@@ -295,12 +295,16 @@ fn json_of(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("all of it is JSON")
 }
 
-/// A refusal of `jobs.json` names a line that is there.
+/// A refusal of `jobs.json` is one short line that names a place that is there.
 fn check_place(error: &ReadError, data: &[u8]) {
     let told = error.to_string();
-    check_message(&told);
-    let place = told.split("line ").nth(1).expect("a line is named");
-    let line: usize = place.split(' ').next().and_then(|line| line.parse().ok()).expect("it is a number");
-    let lines = data.split(|byte| *byte == b'\n').count();
-    assert!((1..=lines).contains(&line), "{told}");
+    assert!(told.len() < 8_000 && !told.contains(char::is_control), "{told:?}");
+    let rest = told.strip_prefix("cannot parse jobs.json: line ").unwrap_or_else(|| panic!("{told}"));
+    let (place, message) = rest.split_once(": ").expect("what is wrong follows");
+    check_message(message);
+    let (line, column) = place.split_once(" column ").expect("a column is named");
+    let (line, column): (usize, usize) = (line.parse().expect("a number"), column.parse().expect("a number"));
+    let text = String::from_utf8_lossy(data);
+    let there = text.split('\n').nth(line.checked_sub(1).expect("from 1")).unwrap_or_else(|| panic!("{told}"));
+    assert!((1..=there.chars().count() + 1).contains(&column), "{told}");
 }
