@@ -14,8 +14,10 @@ use serde::Serialize;
 
 use crate::memory::Memory;
 
+type Target = fn(&[u8]);
+
 /// Every kind of text from outside, by the name of its target.
-pub(crate) const TARGETS: [(&str, fn(&[u8])); 6] = [
+pub(crate) const TARGETS: [(&str, Target); 6] = [
     ("duration", duration),
     ("job", job),
     ("jobs_json", jobs_json),
@@ -130,7 +132,7 @@ fn journal(data: &[u8]) {
         if let Some(before) = segment(&text[..cut]) {
             assert!(records.starts_with(&before), "cut at {cut}");
             // The last line may have been complete but for its newline, which is no line either.
-            assert!(before.len() <= text[..cut].iter().filter(|byte| **byte == b'\n').count());
+            assert!(before.len() < text[..cut].split(|byte| *byte == b'\n').count());
         }
     }
     let again: Vec<u8> = records.iter().flat_map(line).collect();
