@@ -11,6 +11,7 @@ use ksana::job::{
 use ksana::keys::KeySet;
 use ksana::store::{self, ReadError};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::memory::Memory;
 
@@ -77,6 +78,7 @@ fn patch(data: &[u8]) {
         let command = Command::Patch { id: job.spec.id.clone(), patch: Box::new(patch) };
         let Some(changed) = planned(&engine, &command) else { continue };
         assert!(changed.spec.problems().iter().all(|problem| had.contains(problem)), "nothing wrong is brought in");
+        check_left(data, &job, &changed);
         check_kept(&changed);
         engine.apply(Record::Put(changed.clone()));
         check_sent_back(&engine, &changed);
@@ -187,6 +189,22 @@ fn check_sent_back(engine: &Engine, job: &Job) {
     let command = Command::Patch { id: job.spec.id.clone(), patch: Box::new(patch) };
     let planned = engine.plan(&command, NOW).expect("it is the same job");
     assert!(planned.record.is_none(), "{:?} became {:?}", job, planned.job);
+}
+
+/// What a change does not name is left as it is.
+fn check_left(data: &[u8], before: &Job, after: &Job) {
+    let shown = |job| serde_json::from_slice::<Value>(&json_of(&Shown(job))).expect("it is JSON");
+    let (before, after) = (shown(before), shown(after));
+    let change: Value = serde_json::from_slice(data).expect("it was read");
+    for (place, keys) in [
+        ("", &["name", "type", "http", "schedule", "timeout", "max_retries", "retry_backoff"][..]),
+        ("/http", &["method", "url", "headers", "body"]),
+    ] {
+        let value = |text: &Value, key: &str| text.pointer(&format!("{place}/{key}")).cloned().unwrap_or_default();
+        for key in keys.iter().filter(|key| value(&change, key).is_null()) {
+            assert_eq!(value(&before, key), value(&after, key), "{place}/{key}");
+        }
+    }
 }
 
 /// What is stored is read back as the same.
