@@ -130,6 +130,9 @@ struct File<'a> {
 fn journal(data: &[u8]) {
     let text = dressed(data);
     let Some(records) = segment(&text) else { return };
+    let lines = text.split_inclusive(|byte| *byte == b'\n');
+    let alone = lines.map_while(|line| segment(line).filter(|records| records.len() == 1));
+    assert!(alone.flatten().eq(records.iter().cloned()), "all lines count up to the first bad one, and none behind it");
     for cut in cuts(&text) {
         if let Some(before) = segment(&text[..cut]) {
             assert!(records.starts_with(&before), "cut at {cut}");
