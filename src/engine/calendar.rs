@@ -92,16 +92,13 @@ fn miss(progress: &mut Progress, run_at: Timestamp) {
     progress.last_error = format!("missed: {run_at} passed while it could not run").into();
 }
 
-/// Starts the plan of a job whose schedule is new or changed. A `once` with runs behind it has an
-/// anchor, too: of one without, the older service's, `last_run_at` may tell that it was taken.
+/// Starts the plan of a job whose schedule is new or changed.
 pub(super) fn anchor(job: &mut Job, now: Timestamp) {
-    let Progress { last_run_at, ref mut state, .. } = job.progress;
-    let counts = match job.spec.schedule {
-        Schedule::Every { start_at, .. } => start_at.is_none(),
-        Schedule::Once { .. } => last_run_at.is_some() || state.run.is_some(),
+    job.progress.state.fired = None;
+    job.progress.state.anchor = match job.spec.schedule {
+        Schedule::Every { start_at: Some(_), .. } => None,
+        Schedule::Every { .. } | Schedule::Once { .. } => Some(now),
     };
-    state.fired = None;
-    state.anchor = counts.then_some(now);
 }
 
 /// The instant whose fire an overdue job gets: the latest that is due by `now`. Earlier ones are
@@ -172,7 +169,11 @@ fn still_stands(job: &Job, now: Timestamp) -> bool {
 /// A job as it begins.
 pub(super) fn fresh(spec: &Arc<Spec>, enabled: bool, now: Timestamp) -> Job {
     let mut job = Job { spec: Arc::clone(spec), progress: Progress { enabled, ..Progress::default() } };
-    anchor(&mut job, now);
+    // A `once` without an anchor may be the older service's, and what it shows is looked at to see
+    // whether it was taken. A new one shows nothing yet.
+    if matches!(spec.schedule, Schedule::Every { .. }) {
+        anchor(&mut job, now);
+    }
     plan_from(&mut job, now);
     job
 }

@@ -58,7 +58,9 @@ impl Ask {
             check_ahead(&spec.schedule, now)?;
             let mut job = Job { spec: Arc::new(spec.clone()), progress: Progress::default() };
             job.progress.enabled = *enabled;
-            rules::anchor(&mut job, now);
+            if matches!(spec.schedule, Schedule::Every { .. }) {
+                rules::anchor(&mut job, now);
+            }
             rules::plan(&mut job, now);
             return Ok(Some(job));
         }

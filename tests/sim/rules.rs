@@ -71,10 +71,7 @@ pub(crate) fn plan(job: &mut Job, now: Timestamp) {
 /// A schedule begins to count.
 pub(crate) fn anchor(job: &mut Job, now: Timestamp) {
     job.progress.state.fired = None;
-    let counts = match job.spec.schedule {
-        Schedule::Every { start_at, .. } => start_at.is_none(),
-        Schedule::Once { .. } => job.progress.last_run_at.is_some() || job.progress.state.run.is_some(),
-    };
+    let counts = !matches!(job.spec.schedule, Schedule::Every { start_at: Some(_), .. });
     job.progress.state.anchor = counts.then_some(now);
 }
 

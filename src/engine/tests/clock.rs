@@ -64,3 +64,11 @@ fn a_fire_that_waited_for_a_run_is_not_early_by_a_clock_that_stepped_back() {
     check("once=20", "0 create; 18 run-now; start; 21 clock 10; 12 ok; next=20; 20 start; 21 ok; status=success");
     check("once=20 retries=0", "0 create; 18 run-now; start; 21 down; 10 up; lost; next=20; 20 start");
 }
+
+#[test]
+fn a_miss_of_an_earlier_instant_is_not_taken_for_one_of_the_new() {
+    check(
+        "once=10",
+        "0 create; pause; 15 resume; status=missed; pause; patch once=20; down; 30 up; resume; error=missed: 1970-01-01T00:00:20Z passed while it could not run",
+    );
+}
