@@ -32,9 +32,9 @@ const FRESH_SEEDS: u64 = 500;
 /// How many things happen in one simulation.
 const STEPS: usize = 150;
 
-/// One simulation; a failure is told with its seed.
-fn simulate(seed: u64) -> Tally {
-    match panic::catch_unwind(AssertUnwindSafe(|| World::new(seed).run(STEPS))) {
+/// One simulation; a failure is told with its seed, and with what led to it where that is asked for.
+fn simulate(seed: u64, is_told: bool) -> Tally {
+    match panic::catch_unwind(AssertUnwindSafe(|| World::new(seed, is_told).run(STEPS))) {
         Ok(tally) => tally,
         Err(failure) => {
             eprintln!("seed {seed} failed; KSANA_SIM_SEED={seed} cargo test --test sim replay tells it again");
@@ -53,7 +53,7 @@ fn simulate_all(seeds: std::ops::Range<u64>) -> Tally {
             if !seeds.contains(&seed) {
                 return sum;
             }
-            sum.add(simulate(seed));
+            sum.add(simulate(seed, false));
         }
     };
     let processors = thread::available_parallelism().map_or(1, usize::from);
@@ -91,5 +91,5 @@ fn they_agree_on_what_was_never_tried() {
 #[expect(clippy::disallowed_methods, reason = "a test run is told its seed so")]
 fn replay() {
     let Ok(seed) = std::env::var("KSANA_SIM_SEED") else { return };
-    println!("{:?}", simulate(seed.parse().expect("KSANA_SIM_SEED is a number")));
+    println!("{:?}", simulate(seed.parse().expect("KSANA_SIM_SEED is a number"), true));
 }

@@ -21,22 +21,23 @@ pub(crate) fn due(job: &Job, instant: Timestamp) -> Timestamp {
     instant + SignedDuration::from_nanos_i128(i128::try_from(delay).expect("at most a jitter"))
 }
 
-/// The instants of an `every` in nanoseconds, one by one from the first.
-fn instants(job: &Job) -> impl Iterator<Item = i128> {
+/// The first instant of an `every`, and their distance.
+fn grid(job: &Job) -> (Timestamp, SignedDuration) {
     let Schedule::Every { every, start_at, .. } = job.spec.schedule else { panic!("a once has one instant") };
-    let every = i128::from(every.as_nanos());
-    let anchor = || job.progress.state.anchor.expect("it was created").as_nanosecond() + every;
-    let first = start_at.map_or_else(anchor, Timestamp::as_nanosecond);
-    std::iter::successors(Some(first), move |instant| Some(instant + every))
+    let every = SignedDuration::from_nanos(every.as_nanos());
+    (start_at.unwrap_or_else(|| job.progress.state.anchor.expect("it was created") + every), every)
 }
 
-fn at(instant: i128) -> Timestamp {
-    Timestamp::from_nanosecond(instant).expect("a simulation ends before the year 9999")
-}
-
+/// The first instant after a time, counted from the first: by the thousand, then one by one.
 fn first_after(job: &Job, time: Timestamp) -> Timestamp {
-    let time = time.as_nanosecond();
-    at(instants(job).find(|instant| *instant > time).expect("the grid has no end"))
+    let (mut instant, every) = grid(job);
+    while instant + every * 1_000 <= time {
+        instant += every * 1_000;
+    }
+    while instant <= time {
+        instant += every;
+    }
+    instant
 }
 
 fn set_plan(job: &mut Job, instant: Option<Timestamp>) {
@@ -109,9 +110,9 @@ fn fire(job: &mut Job, now: Timestamp) {
         }
         Schedule::Every { .. } => {
             let planned = job.progress.state.planned.unwrap_or(next);
-            let (begin, end) = (planned.as_nanosecond(), now.as_nanosecond());
-            let passed = instants(job).skip_while(|instant| *instant <= begin).take_while(|instant| *instant <= end);
-            let instant = passed.map(at).filter(|instant| due(job, *instant) <= now).last().unwrap_or(planned);
+            let last = first_after(job, now) - grid(job).1;
+            let last = if due(job, last) <= now { last } else { last - grid(job).1 };
+            let instant = planned.max(last);
             let due_at = if instant == planned { next } else { due(job, instant) };
             job.progress.state.fired = Some(instant);
             set_plan(job, Some(first_after(job, instant)));

@@ -28,22 +28,36 @@ impl Tally {
 }
 
 /// The last things that happened, told where a check fails.
-#[derive(Debug, Default)]
-pub(crate) struct Story(VecDeque<String>);
+#[derive(Debug)]
+pub(crate) struct Story {
+    is_told: bool,
+    lines: VecDeque<String>,
+}
 
 impl Story {
-    pub(crate) fn tell(&mut self, what: impl Into<String>) {
-        if self.0.len() == STORY_LINES {
-            self.0.pop_front();
+    pub(crate) fn new(is_told: bool) -> Self {
+        Self { is_told, lines: VecDeque::new() }
+    }
+
+    /// Whether anybody will want to hear it.
+    pub(crate) fn is_told(&self) -> bool {
+        self.is_told
+    }
+
+    pub(crate) fn tell(&mut self, what: impl FnOnce() -> String) {
+        if self.is_told {
+            if self.lines.len() == STORY_LINES {
+                self.lines.pop_front();
+            }
+            self.lines.push_back(what());
         }
-        self.0.push_back(what.into());
     }
 }
 
 impl Drop for Story {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.iter().for_each(|line| eprintln!("{line}"));
+            self.lines.iter().for_each(|line| eprintln!("{line}"));
         }
     }
 }

@@ -12,6 +12,7 @@ use ksana::engine::{Outcome, Token, Verdict};
 use ksana::executor::Report;
 use ksana::job::GoDuration;
 use ksana::scheduler::{Fatal, Wake};
+use ksana::store::DiskEvent;
 
 use ends::Crash;
 
@@ -76,7 +77,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// With a story to tell where a check fails, or without, which is faster.
+    pub(crate) fn new(seed: u64, is_told: bool) -> Self {
         let mut random = Random::new(seed);
         let climate = Climate::new(&mut random);
         let clients = Clients::new(&mut random);
@@ -98,7 +100,7 @@ impl World {
             reports: Vec::new(),
             may_refuse: false,
             tally: Tally::default(),
-            story: Story::default(),
+            story: Story::new(is_told),
         }
     }
 
@@ -150,7 +152,7 @@ impl World {
         for _ in 0..=self.random.below(4) {
             if self.random.per_mille(750) {
                 let (letter, asked) = self.clients.change(&mut self.random, now);
-                self.story.tell(format!("ask {:?}", asked.ask));
+                self.story.tell(|| format!("ask {:?}", asked.ask));
                 self.up().letters.try_send(letter).expect("there is room");
                 self.asked.push(asked);
             } else {
@@ -169,7 +171,7 @@ impl World {
                 let outcome = self.outcome();
                 let report = Report { token, outcome: outcome.clone(), took: Duration::from_millis(1) };
                 self.up().reports.try_send(report).expect("there is room");
-                self.story.tell(format!("{token:?} comes back: {outcome:?}"));
+                self.story.tell(|| format!("{token:?} comes back: {outcome:?}"));
                 self.reports.push((token, outcome));
             }
         }
@@ -195,7 +197,7 @@ impl World {
             self.deliver_event();
         } else if !waiting.is_empty() {
             let helper = *self.random.pick(&waiting);
-            self.story.tell(format!("{helper:?} does one thing"));
+            self.story.tell(|| format!("{helper:?} does one thing"));
             self.up().let_through(helper);
             self.look_for_death();
         }
@@ -205,9 +207,10 @@ impl World {
     fn deliver_event(&mut self) {
         self.turn_while_woken();
         if !self.up().events.is_empty() {
-            let event = format!("deliver {:?}", self.up().events.front());
-            self.tally.snapshots += u64::from(event.contains("Snapshot(Ok"));
-            self.story.tell(event);
+            let process = self.process.as_ref().expect("it is up");
+            let event = process.events.front();
+            self.tally.snapshots += u64::from(matches!(event, Some(DiskEvent::Snapshot(Ok(_)))));
+            self.story.tell(|| format!("deliver {event:?}"));
             self.up().deliver_event();
             self.turn_while_woken();
         }
@@ -219,7 +222,7 @@ impl World {
         loop {
             let waiting = self.up().waiting_helpers();
             if let Some(helper) = waiting.first() {
-                self.story.tell(format!("{helper:?} does one thing"));
+                self.story.tell(|| format!("{helper:?} does one thing"));
                 self.up().let_through(*helper);
                 self.look_for_death();
             } else if self.up().events.is_empty() {
@@ -257,18 +260,18 @@ impl World {
     fn step_clock(&mut self) {
         let most: u64 = *self.random.pick(&[10, 2_000, 60_000, 7_200_000]);
         let by = self.random.below(2 * most).cast_signed() - most.cast_signed();
-        self.story.tell(format!("the clock steps by {by} ms"));
+        self.story.tell(|| format!("the clock steps by {by} ms"));
         self.clocks.step(SignedDuration::from_millis(by));
     }
 
     fn change_trouble(&mut self) {
         if self.random.per_mille(150) {
-            self.story.tell("the next fsync will fail");
+            self.story.tell(|| "the next fsync will fail".to_owned());
             self.device.set_sync_fails(true);
             return;
         }
         let trouble = if self.random.per_mille(500) { *self.random.pick(&Trouble::ALL) } else { Trouble::None };
-        self.story.tell(format!("the disk: {trouble:?}"));
+        self.story.tell(|| format!("the disk: {trouble:?}"));
         self.device.set_trouble(trouble);
         self.may_refuse |= trouble != Trouble::None;
     }
@@ -291,7 +294,7 @@ impl World {
         let now = self.clocks.now();
         let refuses = self.up().scheduler.store().refusal().is_some();
         self.device.take_written();
-        let woken = format!("{wake:?}").chars().take(40).collect::<String>();
+        let woken = self.story.is_told().then(|| format!("{wake:?}").chars().take(40).collect::<String>());
         let turned = self.up().turn(wake);
         let dies = self.device.is_dead();
         let starts = match turned {
@@ -311,9 +314,10 @@ impl World {
             dies,
         };
         let Seen { now: wall, ref starts, written, .. } = seen;
-        let starts = starts.iter().map(|start| (start.token, start.spec.id.as_str())).collect::<Vec<_>>();
-        self.story
-            .tell(format!("turn at {wall} by {woken}: starts {starts:?}, written {written:?}, refuses {refuses}"));
+        self.story.tell(|| {
+            let starts = starts.iter().map(|start| (start.token, start.spec.id.as_str())).collect::<Vec<_>>();
+            format!("turn at {wall} by {woken:?}: starts {starts:?}, written {written:?}, refuses {refuses}")
+        });
         self.model.turn(&seen, std::mem::take(&mut self.asked));
         if dies {
             return self.die();

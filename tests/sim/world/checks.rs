@@ -1,6 +1,5 @@
 //! What must be so after each turn.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +12,8 @@ use crate::process;
 
 impl World {
     pub(super) fn check_turn(&mut self, now: Now, had_refused: bool) {
-        assert_eq!(self.up().jobs(), self.known(), "the service and the model differ");
+        let jobs = self.process.as_ref().expect("it is up").scheduler.engine().jobs();
+        assert!(jobs.eq(self.model.jobs()), "the service and the model differ:\n{}", self.difference());
         for question in std::mem::take(&mut self.questions) {
             question.check(self.model.jobs());
         }
@@ -55,8 +55,11 @@ impl World {
         );
     }
 
-    fn known(&self) -> BTreeMap<String, Job> {
-        self.model.jobs().map(|job| (job.spec.id.to_string(), job.clone())).collect()
+    fn difference(&self) -> String {
+        let process = self.process.as_ref().expect("it is up");
+        let known: Vec<&Job> = self.model.jobs().collect();
+        let differing = process.scheduler.engine().jobs().filter(|job| !known.contains(job));
+        format!("{:#?}\nand known are\n{known:#?}", differing.collect::<Vec<_>>())
     }
 
     /// Memory and disk agree.

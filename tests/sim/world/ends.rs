@@ -22,7 +22,7 @@ impl World {
     pub(super) fn crash_somewhere(&mut self) {
         if self.random.per_mille(500) {
             let operations = 1 + self.random.below(12);
-            self.story.tell(format!("dies in {operations} operations"));
+            self.story.tell(|| format!("dies in {operations} operations"));
             self.device.die_in(operations);
         } else {
             let crash = self.kind_of_crash();
@@ -48,7 +48,7 @@ impl World {
 
     pub(super) fn crash(&mut self, crash: Crash) {
         self.tally.crashes += 1;
-        self.story.tell(format!("{crash:?}"));
+        self.story.tell(|| format!("{crash:?}"));
         // What was answered before counts.
         self.model.take_answers();
         match crash {
@@ -100,7 +100,7 @@ impl World {
 
     /// A clean stop, and the start after it. The disk may fail the last snapshot.
     pub(super) fn stop(&mut self) {
-        self.story.tell("stop");
+        self.story.tell(|| "stop".to_owned());
         let life = self.tally.crashes;
         self.up().order(Order::Rest);
         self.turn_while_woken();
