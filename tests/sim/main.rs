@@ -26,7 +26,7 @@ use story::Tally;
 use world::World;
 
 /// How many seeds each test run goes through that are the same every time.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 1_500;
 /// How many are new.
 const FRESH_SEEDS: u64 = 500;
 /// How many things happen in one simulation.

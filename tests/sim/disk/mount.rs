@@ -188,8 +188,13 @@ impl DiskFile for OpenFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let len = usize::try_from(len).expect("it fits into memory");
-        self.mount.begin_but_for(Trouble::LastByte)?.contents[self.index].change(Change::SetLen(len));
-        Ok(())
+        let begun = self.mount.begin_but_for(Trouble::LastByte);
+        let result = begun.map(|mut state| state.contents[self.index].change(Change::SetLen(len)));
+        // A turn that cannot first take back what the last one left is not written.
+        if result.is_err() {
+            self.note(false);
+        }
+        result
     }
 
     fn sync(&self) -> io::Result<()> {

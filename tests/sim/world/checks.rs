@@ -10,6 +10,9 @@ use super::World;
 use crate::disk::Trouble;
 use crate::process;
 
+/// How many acknowledgements are held against the disk; reading all of it costs more than all else.
+const LOOKED_AT_PER_MILLE: u64 = 300;
+
 impl World {
     pub(super) fn check_turn(&mut self, now: Now, had_refused: bool) {
         let jobs = self.process.as_ref().expect("it is up").scheduler.engine().jobs();
@@ -20,7 +23,9 @@ impl World {
         let acknowledged = self.model.take_answers();
         if !acknowledged.is_empty() {
             self.tally.acknowledged += acknowledged.len() as u64;
-            self.check_least();
+            if self.random.per_mille(LOOKED_AT_PER_MILLE) {
+                self.check_least();
+            }
         }
         let store = self.up().scheduler.store();
         let refuses = store.refusal().is_some();

@@ -119,10 +119,11 @@ impl World {
             self.come_back();
             self.pass(Duration::from_secs(1));
         }
-        if self.tally.crashes != life {
-            return;
+        // The save is one step for the seed: nobody may be at the gate when it is over.
+        self.finish_disk();
+        if self.tally.crashes == life {
+            self.save();
         }
-        self.save();
     }
 
     fn save(&mut self) {
