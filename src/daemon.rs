@@ -28,6 +28,7 @@ use crate::limits::{
     CONNECTIONS_DEFAULT, LOG_FLUSH_MILLIS, PARTS_LOOK_SECS, SHUTDOWN_ATTEMPTS_SECS, SHUTDOWN_REQUESTS_SECS,
 };
 use crate::log::{self, Log};
+use crate::review;
 use crate::scheduler::{self, Fatal, Order};
 use crate::store::{Directory, OpenError, Opened, Store};
 use crate::vitals::Vitals;
@@ -122,6 +123,7 @@ struct Daemon {
     executor: Executor,
     scheduler: Scheduler,
     server: Server,
+    review: JoinHandle<()>,
     signals: Signals,
 }
 
@@ -148,7 +150,8 @@ impl Daemon {
         let directory = Directory::hold(&config.data_dir).map_err(StartError::Store)?;
         let opened = Store::open(Arc::new(directory), &defaults, Machine.now().steady, |record| engine.apply(record))
             .map_err(StartError::Store)?;
-        tell_opened(&opened, &engine);
+        tell_opened(&opened);
+        tracing::info!(jobs = engine.len(), "jobs loaded");
         let (starts, attempts) = async_channel::bounded(config.workers);
         let (reporter, reports) = async_channel::bounded(config.workers);
         let executor_config =
@@ -170,7 +173,7 @@ impl Daemon {
             vitals: Arc::clone(&vitals),
             late_warn: config.late_warn.to_std(),
         };
-        let api = Api { keys: ring, vitals: Arc::clone(&vitals), jobs: client, defaults };
+        let api = Api { keys: ring, vitals: Arc::clone(&vitals), jobs: client.clone(), defaults };
         let connections = config.max_connections.unwrap_or_else(|| connections_default(descriptors));
         let host = config.host.to_string();
         // Bound before anything fires, so that a second process on a taken port leaves no trace.
@@ -187,7 +190,8 @@ impl Daemon {
             max_connections = connections,
             "listening"
         );
-        Ok(Self { vitals, keys, executor, scheduler, server, signals })
+        let review = review::start(client).map_err(|error| StartError::Part("the review of the jobs", error))?;
+        Ok(Self { vitals, keys, executor, scheduler, server, review, signals })
     }
 
     fn run(mut self, log: &Log) -> ExitCode {
@@ -200,14 +204,14 @@ impl Daemon {
                     return ExitCode::FAILURE;
                 }
             }
-            let Self { vitals, keys, executor, scheduler, server, mut signals } = self;
+            let Self { vitals, keys, executor, scheduler, server, review, mut signals } = self;
             let second = async {
                 let signal = next_signal(&mut signals).await;
                 tracing::warn!(signal = ?signal, "ended at once by a second signal; the journal holds what happened");
                 log.flush(Duration::from_millis(LOG_FLUSH_MILLIS));
                 ExitCode::FAILURE
             };
-            shut_down(&vitals, keys, executor, scheduler, server).or(second).await
+            shut_down(&vitals, keys, executor, scheduler, server, review).or(second).await
         })
     }
 
@@ -245,6 +249,7 @@ async fn shut_down(
     executor: Executor,
     scheduler: Scheduler,
     server: Server,
+    review: JoinHandle<()>,
 ) -> ExitCode {
     let deadline = Instant::now() + Duration::from_secs(SHUTDOWN_ATTEMPTS_SECS);
     vitals.set_shutting_down();
@@ -261,6 +266,7 @@ async fn shut_down(
         // The scheduler's end closed their channels, and nothing is in flight: they end at once.
         let _ = scheduler.thread.join();
         let _ = executor.join();
+        let _ = review.join();
         keys.stop(Duration::from_millis(LOG_FLUSH_MILLIS));
     }
     code
@@ -314,7 +320,7 @@ pub(crate) fn defaults(config: &Config) -> Defaults {
     }
 }
 
-fn tell_opened(opened: &Opened, engine: &Engine) {
+fn tell_opened(opened: &Opened) {
     if let Some(cut) = &opened.cut {
         tracing::warn!(
             cut,
@@ -324,18 +330,6 @@ fn tell_opened(opened: &Opened, engine: &Engine) {
     if opened.replayed > 0 {
         tracing::info!(records = opened.replayed, "the journal of an unclean stop was replayed");
     }
-    for job in engine.jobs() {
-        for problem in job.spec.problems() {
-            tracing::warn!(
-                job_id = job.spec.id.as_str(),
-                name = job.spec.name.as_ref(),
-                field = problem.field.as_ref(),
-                problem = problem.message,
-                "a job of the file is kept as it is, but it is not valid"
-            );
-        }
-    }
-    tracing::info!(jobs = engine.len(), "jobs loaded");
 }
 
 /// As many descriptors as the system allows, because every connection and every callback takes

@@ -15,6 +15,7 @@ pub mod job;
 pub mod keys;
 pub mod limits;
 pub mod log;
+pub mod review;
 pub mod scheduler;
 pub mod store;
 pub mod vitals;

@@ -28,9 +28,10 @@ pub const RETRY_BACKOFF_HOURS_MAX: i64 = 24;
 /// How long after a change the snapshot begins: a person who opens `jobs.json` two seconds later
 /// sees it, and a burst of changes makes one snapshot.
 pub const SNAPSHOT_DELAY_MILLIS: u64 = 1_000;
-/// How long after a failed snapshot the next one is tried.
+/// How long after a failed snapshot the next one is tried at the earliest; one that took its time to
+/// fail rests as long as one that is written.
 pub const SNAPSHOT_RETRY_MILLIS: u64 = 1_000;
-/// After a snapshot that took t seconds the next begins 49 t later, so that writing takes at
+/// After a snapshot that took t seconds, written or not, the next begins 49 t later, so that writing takes at
 /// most 2 % of the time.
 pub const SNAPSHOT_REST_FACTOR: u32 = 49;
 /// A journal that is larger than this and than the snapshot is worth a snapshot at once.
@@ -53,10 +54,22 @@ pub const TURN_LETTERS_MAX: usize = 256;
 pub const TURN_DISK_EVENTS_MAX: usize = 4;
 /// How many due jobs a turn takes.
 pub const TURN_FIRES_MAX: usize = 256;
+/// How many jobs that a recovery changed a turn writes down: after a long stop it may be all of them.
+pub const TURN_RECOVERED_MAX: usize = 256;
+/// How many lines a turn tells of what a recovery found.
+pub const TURN_RECOVERY_LINES_MAX: usize = 256;
+/// How many jobs a turn looks at for lists; the lists that come behind wait for the next turn. A job
+/// costs a fraction of a microsecond, so this stays below five milliseconds.
+pub const TURN_SCAN_MAX: usize = 2 * PAGE_SCAN_MAX;
+/// How many entries of a growing list lie together; about half a megabyte of jobs.
+pub const BLOCK_ENTRIES: usize = 1_024;
 /// The loop turns at least this often: wall clocks step and machines sleep, and no timer tells.
 pub const TURN_SLEEP_MILLIS_MAX: u64 = 1_000;
 /// Runs that wait this long for a worker are worth a line in the log.
 pub const WORKERS_BUSY_MILLIS: u64 = 1_000;
+/// Problems of a file's jobs that are warned of after a start: more would push other lines out of
+/// the log, and `ksana check` names them all.
+pub const FILE_WARNINGS_MAX: usize = 1_000;
 /// A write to the journal that takes this long is named in the log.
 pub const WRITE_STALL_MILLIS: u64 = 100;
 /// How long a line about late fires is not repeated.
