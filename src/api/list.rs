@@ -98,7 +98,7 @@ async fn page(api: &Api, query: &Query, limit: usize) -> Answer {
     let mut jobs = Vec::new();
     let mut after = query.after.clone();
     loop {
-        let Page { jobs: more, next } = api.jobs.page(after, query.filter.clone(), limit + 1 - jobs.len()).await?;
+        let Page { jobs: more, next, .. } = api.jobs.page(after, query.filter.clone(), limit + 1 - jobs.len()).await?;
         jobs.extend(more);
         after = next.map(|id| id.as_str().into());
         if after.is_none() || jobs.len() > limit {
@@ -117,7 +117,7 @@ async fn page(api: &Api, query: &Query, limit: usize) -> Answer {
 
 /// All jobs, a page at a time, each as of its own moment.
 async fn all(api: &Api, query: &Query) -> Answer {
-    let Page { jobs, next } = api.jobs.page(query.after.clone(), query.filter.clone(), PAGE_JOBS_MAX).await?;
+    let Page { jobs, next, .. } = api.jobs.page(query.after.clone(), query.filter.clone(), PAGE_JOBS_MAX).await?;
     shown(api, query, jobs, next).await
 }
 

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::blocks::Blocks;
 use super::table::Slot;
 
 /// At most one due time for each slot. Every change takes O(log n) steps, because the heap knows
@@ -9,9 +10,9 @@ use super::table::Slot;
 #[derive(Debug, Default)]
 pub(super) struct DueHeap {
     /// Ordered so that no entry is earlier than its parent at `(index - 1) / 2`.
-    entries: Vec<(Timestamp, Slot)>,
+    entries: Blocks<(Timestamp, Slot)>,
     /// For each slot its index in `entries`, or `ABSENT`.
-    places: Vec<u32>,
+    places: Blocks<u32>,
 }
 
 const ABSENT: u32 = u32::MAX;
@@ -19,7 +20,7 @@ const ABSENT: u32 = u32::MAX;
 impl DueHeap {
     /// The earliest entry.
     pub(super) fn first(&self) -> Option<(Timestamp, Slot)> {
-        self.entries.first().copied()
+        self.entries.get(0).copied()
     }
 
     /// Gives a slot its due time, or none.
@@ -28,8 +29,8 @@ impl DueHeap {
         match (place, due) {
             (None, None) => {}
             (None, Some(due)) => {
-                if slot.index() >= self.places.len() {
-                    self.places.resize(slot.index() + 1, ABSENT);
+                while slot.index() >= self.places.len() {
+                    self.places.push(ABSENT);
                 }
                 self.entries.push((due, slot));
                 self.sift_up(self.entries.len() - 1);
@@ -40,7 +41,8 @@ impl DueHeap {
             }
             (Some(place), None) => {
                 self.places[slot.index()] = ABSENT;
-                self.entries.swap_remove(place);
+                self.entries.swap(place, self.entries.len() - 1);
+                self.entries.pop();
                 if place < self.entries.len() {
                     self.settle(place);
                 }

@@ -13,6 +13,7 @@
 //!
 //! After a crash the same records go through the same [`Engine::apply`].
 
+mod blocks;
 mod calendar;
 mod command;
 mod fire;
@@ -38,8 +39,9 @@ pub use page::{Filter, Kind, Page};
 pub use record::Record;
 
 use crate::job::{Job, JobId, Phase, Progress};
+use crate::limits::TURN_RECOVERED_MAX;
 use heap::DueHeap;
-use table::{Slot, Table};
+use table::{Slot, Table, Unrecorded};
 
 /// All jobs and what is going on with them.
 #[derive(Debug)]
@@ -54,8 +56,11 @@ pub struct Engine {
     flights: HashMap<Token, Slot>,
     token_end: u64,
     workers: usize,
-    /// Jobs whose progress is not in a record yet, in the order in which they changed.
-    dirty: Vec<Slot>,
+    /// Jobs that changed since the last records were taken, in the order in which they did.
+    changed: Vec<Slot>,
+    /// Jobs that the recovery changed, the next one last. Of these some have changed since, or are
+    /// gone: their entries say so.
+    recovered: Vec<Slot>,
 }
 
 impl Engine {
@@ -69,7 +74,8 @@ impl Engine {
             flights: HashMap::new(),
             token_end: 0,
             workers,
-            dirty: Vec::new(),
+            changed: Vec::new(),
+            recovered: Vec::new(),
         }
     }
 
@@ -111,48 +117,57 @@ impl Engine {
     /// When there is something to do next without anybody asking: `now` where there is already,
     /// `None` where there is nothing.
     pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
-        if !self.dirty.is_empty() || self.can_dispatch() {
+        if !self.changed.is_empty() || !self.recovered.is_empty() || self.can_dispatch() {
             return Some(now);
         }
         self.due.first().map(|(due, _)| due.max(now))
     }
 
-    /// What has changed since the last call by itself, one record a job, in the order of the changes.
+    /// What has changed since the last call by itself, one record a job, in the order of the changes;
+    /// then a bite of what the recovery changed, because that may be all jobs.
     pub fn take_records(&mut self) -> Vec<Record> {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        let records = dirty
-            .drain(..)
-            .map(|slot| {
-                let entry = self.table.at_mut(slot);
-                entry.dirty = false;
-                let Job { spec, progress } = &entry.job;
-                Record::Progress { id: spec.id.clone(), progress: Box::new(progress.clone()) }
-            })
-            .collect();
-        self.dirty = dirty;
+        let mut changed = std::mem::take(&mut self.changed);
+        let mut records: Vec<_> = changed.drain(..).map(|slot| self.take_record(slot)).collect();
+        self.changed = changed;
+        for _ in 0..TURN_RECOVERED_MAX {
+            let Some(slot) = self.recovered.pop() else { break };
+            if self.table.find(slot).is_some_and(|entry| entry.unrecorded == Unrecorded::Recovered) {
+                records.push(self.take_record(slot));
+            }
+        }
         records
     }
 
+    fn take_record(&mut self, slot: Slot) -> Record {
+        let entry = self.table.at_mut(slot);
+        entry.unrecorded = Unrecorded::No;
+        let Job { spec, progress } = &entry.job;
+        Record::Progress { id: spec.id.clone(), progress: Box::new(progress.clone()) }
+    }
+
     /// Makes a record true. This is how a command takes effect and how a restart finds its way.
-    pub fn apply(&mut self, record: Record) {
+    /// Says whether the job was there before.
+    pub fn apply(&mut self, record: Record) -> bool {
         match record {
             Record::Put(job) => {
-                let slot = self.table.put(job);
+                let (slot, was_there) = self.table.put(job);
                 self.index(slot);
+                was_there
             }
             Record::Progress { id, progress } => {
-                if let Some(slot) = self.table.slot(&id) {
-                    self.table.at_mut(slot).job.progress = *progress;
-                    self.index(slot);
-                }
+                let Some(slot) = self.table.slot(&id) else { return false };
+                self.table.at_mut(slot).job.progress = *progress;
+                self.index(slot);
+                true
             }
             Record::Delete(id) => {
-                if let Some(slot) = self.table.slot(&id) {
-                    self.due.set(slot, None);
-                    self.dequeue(slot);
-                    debug_assert!(!self.table.at(slot).dirty, "records are taken before commands are applied");
-                    self.table.remove(&id);
-                }
+                let Some(slot) = self.table.slot(&id) else { return false };
+                self.due.set(slot, None);
+                self.dequeue(slot);
+                let unrecorded = self.table.at(slot).unrecorded;
+                debug_assert!(unrecorded != Unrecorded::Changed, "records are taken before commands are applied");
+                self.table.remove(&id);
+                true
             }
         }
     }
@@ -161,8 +176,8 @@ impl Engine {
     fn change<T>(&mut self, slot: Slot, change: impl FnOnce(&mut Job) -> T) -> T {
         let entry = self.table.at_mut(slot);
         let result = change(&mut entry.job);
-        if !std::mem::replace(&mut entry.dirty, true) {
-            self.dirty.push(slot);
+        if std::mem::replace(&mut entry.unrecorded, Unrecorded::Changed) != Unrecorded::Changed {
+            self.changed.push(slot);
         }
         self.index(slot);
         result

@@ -32,6 +32,8 @@ pub struct Page {
     pub jobs: Vec<Job>,
     /// Behind which id the next piece begins; `None` at the end of the list.
     pub next: Option<JobId>,
+    /// How many jobs were looked at.
+    pub scanned: usize,
 }
 
 impl Engine {
@@ -39,13 +41,14 @@ impl Engine {
     /// `scan_max`, so that a filter that nothing passes stalls no fire.
     pub fn page(&self, after: Option<&str>, filter: &Filter, jobs_max: usize, scan_max: usize) -> Page {
         let mut page = Page::default();
-        let mut last = None;
-        for (scanned, job) in self.table.jobs_after(after).enumerate() {
-            if page.jobs.len() == jobs_max || scanned == scan_max {
-                page.next = last;
+        let mut last: Option<&JobId> = None;
+        for job in self.table.jobs_after(after) {
+            if page.jobs.len() == jobs_max || page.scanned == scan_max {
+                page.next = last.cloned();
                 return page;
             }
-            last = Some(job.spec.id.clone());
+            page.scanned += 1;
+            last = Some(&job.spec.id);
             if filter.wants(job) {
                 page.jobs.push(job.clone());
             }

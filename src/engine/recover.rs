@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::calendar::plan_after_restart;
 use super::fire::{end, retry_at, wait_for_retry};
-use super::table::Slot;
+use super::table::{Slot, Unrecorded};
 use super::{Engine, Event, EventKind, Turn, Verdict};
 use crate::job::{GoDuration, Job, Phase};
 
@@ -12,7 +12,8 @@ const INTERRUPTED: &str = "interrupted by a restart";
 
 impl Engine {
     /// Brings all jobs from where the last process left them to `now`. To be called once, after
-    /// all records of the store were applied and before the first turn.
+    /// all records of the store were applied and before the first turn. What it changes goes into
+    /// records bite by bite; until then a crash leaves it to the next recovery.
     pub fn recover(&mut self, now: Timestamp, turn: &mut Turn) {
         let slots: Vec<Slot> = self.table.slots().collect();
         for slot in slots {
@@ -24,6 +25,11 @@ impl Engine {
             self.fire_held(slot, now);
         }
         self.queue_by_age();
+        self.recovered = std::mem::take(&mut self.changed);
+        for slot in &self.recovered {
+            self.table.at_mut(*slot).unrecorded = Unrecorded::Recovered;
+        }
+        self.recovered.reverse();
     }
 
     /// A snapshot lists its jobs by id; what has waited longest for a worker goes first again.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use super::blocks::Blocks;
 use super::flight::Token;
 use crate::job::{Job, JobId};
 
@@ -28,15 +29,25 @@ pub(super) struct Entry {
     pub(super) queued: Option<u64>,
     /// Its attempt that is on the way.
     pub(super) flight: Option<Token>,
-    /// It changed since the last records were taken.
-    pub(super) dirty: bool,
+    pub(super) unrecorded: Unrecorded,
+}
+
+/// Whether a job's progress stands in a record as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unrecorded {
+    /// It does.
+    No,
+    /// It changed since the last records were taken, and goes with the next.
+    Changed,
+    /// The recovery changed it and nothing did since; it goes when its bite comes.
+    Recovered,
 }
 
 /// All jobs. The index is ordered bytewise by id, as lists are.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     index: BTreeMap<JobId, Slot>,
-    entries: Vec<Option<Entry>>,
+    entries: Blocks<Option<Entry>>,
     free: Vec<Slot>,
 }
 
@@ -68,19 +79,19 @@ impl Table {
         self.entries.get(slot.index())?.as_ref()
     }
 
-    /// Replaces a job, or takes a new one in.
-    pub(super) fn put(&mut self, job: Job) -> Slot {
+    /// Replaces a job, or takes a new one in; says which it was: whether there was one.
+    pub(super) fn put(&mut self, job: Job) -> (Slot, bool) {
         if let Some(slot) = self.slot(&job.spec.id) {
             self.at_mut(slot).job = job;
-            return slot;
+            return (slot, true);
         }
         let slot = self.free.pop().unwrap_or_else(|| {
             self.entries.push(None);
             Slot::new(self.entries.len() - 1)
         });
         self.index.insert(job.spec.id.clone(), slot);
-        self.entries[slot.index()] = Some(Entry { job, queued: None, flight: None, dirty: false });
-        slot
+        self.entries[slot.index()] = Some(Entry { job, queued: None, flight: None, unrecorded: Unrecorded::No });
+        (slot, false)
     }
 
     pub(super) fn remove(&mut self, id: &JobId) {

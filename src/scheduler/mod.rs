@@ -11,13 +11,14 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::vec;
 
 use async_channel::{Receiver, Sender};
 use async_io::Timer;
 use futures_lite::FutureExt;
 
 use crate::clock::Clock;
-use crate::engine::{Command, Engine, Refusal, Start, Turn};
+use crate::engine::{Command, Engine, Event, Refusal, Start, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::Job;
@@ -119,6 +120,10 @@ pub struct Scheduler {
     waiting: VecDeque<Waiting>,
     /// Commands for a job that another command of their turn was for.
     deferred: VecDeque<(Command, Reply)>,
+    /// Lists for which the turn had looked at enough jobs.
+    unread: Vec<Letter>,
+    /// What the recovery found and nobody was told yet.
+    untold: vec::IntoIter<Event>,
     /// More jobs were due than one turn takes.
     more_due: bool,
     order: Option<Order>,
@@ -154,6 +159,8 @@ impl Scheduler {
             parts,
             waiting: VecDeque::new(),
             deferred: VecDeque::new(),
+            unread: Vec::new(),
+            untold: Vec::new().into_iter(),
             more_due: false,
             order: None,
             told_refusal: None,
@@ -178,9 +185,8 @@ impl Scheduler {
     fn recover(&mut self) {
         let mut turn = Turn::default();
         self.parts.engine.recover(self.parts.clock.now().wall, &mut turn);
-        for event in &turn.events {
-            tell::event(event, None);
-        }
+        // After a long stop it may be a line for every job, so they come bite by bite.
+        self.untold = turn.events.into_iter();
     }
 
     /// Waits for whatever comes first. The sleep is bounded, because wall clocks step and
@@ -206,7 +212,7 @@ impl Scheduler {
 
     /// How long nothing has to be done; `None` where there is something to do now.
     pub fn sleep(&self) -> Option<Duration> {
-        if self.more_due || !self.deferred.is_empty() {
+        if self.more_due || !self.deferred.is_empty() || !self.unread.is_empty() || self.untold.len() > 0 {
             return None;
         }
         let bound = Duration::from_millis(TURN_SLEEP_MILLIS_MAX);
@@ -222,7 +228,7 @@ impl Scheduler {
 
     /// Whether it was ordered to end and may.
     pub fn has_ended(&self) -> bool {
-        let is_quiet = self.parts.engine.in_flight() == 0 && self.deferred.is_empty();
+        let is_quiet = self.parts.engine.in_flight() == 0 && self.deferred.is_empty() && self.unread.is_empty();
         matches!(self.order, Some(Order::End(deadline)) if is_quiet || self.parts.clock.now().steady >= deadline)
     }
 
@@ -232,6 +238,9 @@ impl Scheduler {
     ///
     /// What could not be saved.
     pub async fn save(mut self) -> Result<usize, Fatal> {
+        for event in self.untold.by_ref() {
+            tell::event(&event, None);
+        }
         self.parts.letters.close();
         while let Ok(letter) = self.parts.letters.try_recv() {
             drop(letter);

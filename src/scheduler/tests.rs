@@ -12,7 +12,7 @@ use super::*;
 use crate::clock::Machine;
 use crate::engine::{Filter, Record, Refusal};
 use crate::job::{Defaults, GoDuration, JobId, stored_job};
-use crate::limits::{TURN_FIRES_MAX, TURN_LETTERS_MAX};
+use crate::limits::{PAGE_SCAN_MAX, TURN_FIRES_MAX, TURN_LETTERS_MAX, TURN_RECOVERED_MAX, TURN_SCAN_MAX};
 use crate::store::Directory;
 
 const DEFAULTS: Defaults =
@@ -131,6 +131,67 @@ fn a_hundred_thousand_due_jobs_are_taken_in_bites_between_which_others_get_their
         !pause.is_empty()
     });
     assert!(turns < 100_000 / TURN_FIRES_MAX, "a change does not wait for all of them, but for {turns} turns");
+}
+
+/// Whoever filters for what is not there has all jobs looked at; he waits, and the fires do not.
+#[test]
+fn lists_that_look_at_many_jobs_are_spread_over_turns() {
+    let mut bench = bench((0..2 * PAGE_SCAN_MAX).map(|number| job(&format!("j{number:06}"), &json!({}))));
+    let filter = Filter { name: Some("is in none".into()), ..Filter::default() };
+    let ask = |bench: &Bench| {
+        let (reply, page) = async_channel::bounded(1);
+        let list = Letter::List { after: None, filter: filter.clone(), jobs_max: 10, reply };
+        bench.letters.try_send(list).expect("there is room");
+        page
+    };
+    let lists: Vec<_> = (0..64).map(|_| ask(&bench)).collect();
+    let pause = bench.change(Command::Pause(id("j000001")));
+    let (mut turns, mut answered) = (0, 0);
+    bench.until(|scheduler| {
+        let now = lists.iter().filter(|list| !list.is_empty()).count();
+        assert!((now - answered) * PAGE_SCAN_MAX <= TURN_SCAN_MAX, "{} lists in one turn", now - answered);
+        assert!(now == 64 || turns == 0 || scheduler.sleep().is_none(), "the others wait for the next turn");
+        (turns, answered) = (turns + 1, now);
+        now == 64
+    });
+    assert!(lists.iter().all(|list| list.try_recv().is_ok_and(|page| page.scanned == PAGE_SCAN_MAX)));
+    assert!(turns > 64 * PAGE_SCAN_MAX / TURN_SCAN_MAX);
+    bench.until(|_| !pause.is_empty());
+}
+
+/// A list of the first page looks at few jobs, and does not count as if it looked at many.
+#[test]
+fn lists_that_look_at_few_jobs_are_answered_in_one_turn() {
+    let mut bench = bench((0..PAGE_SCAN_MAX).map(|number| job(&format!("j{number:06}"), &json!({}))));
+    let lists: Vec<_> = (0..64)
+        .map(|_| {
+            let (reply, page) = async_channel::bounded(1);
+            let list = Letter::List { after: None, filter: Filter::default(), jobs_max: 10, reply };
+            bench.letters.try_send(list).expect("there is room");
+            page
+        })
+        .collect();
+    bench.turn();
+    assert!(lists.iter().all(|list| !list.is_empty()));
+}
+
+/// After a long stop every job needs a new plan: none of the first turns writes them all down.
+#[test]
+fn what_a_recovery_changed_is_written_down_in_bites() {
+    let past = "2020-01-01T00:00:00Z";
+    let late = || (0..1_000).map(|number| job(&format!("j{number:06}"), &json!({"next_run_at": past})));
+    let mut bench = bench(late());
+    let journal = bench.folder.0.join("journal-000001.jsonl");
+    let mut written = 0;
+    let mut turns = 0;
+    while bench.scheduler.sleep().is_none() {
+        bench.turn();
+        let lines = fs::read_to_string(&journal).expect("the segment is there").lines().count();
+        assert!(lines - written <= TURN_RECOVERED_MAX, "{} in turn {turns}", lines - written);
+        (turns, written) = (turns + 1, lines);
+    }
+    assert_eq!(written, 1_000);
+    assert_eq!(turns, 1_000_usize.div_ceil(TURN_RECOVERED_MAX));
 }
 
 #[test]

@@ -13,7 +13,8 @@ use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::{Job, JobId};
 use crate::limits::{
-    PAGE_SCAN_MAX, TURN_DISK_EVENTS_MAX, TURN_FIRES_MAX, TURN_LETTERS_MAX, TURN_REPORTS_MAX, WRITE_STALL_MILLIS,
+    PAGE_SCAN_MAX, TURN_DISK_EVENTS_MAX, TURN_FIRES_MAX, TURN_LETTERS_MAX, TURN_RECOVERY_LINES_MAX, TURN_REPORTS_MAX,
+    TURN_SCAN_MAX, WRITE_STALL_MILLIS,
 };
 
 /// What has arrived since the last turn.
@@ -53,8 +54,8 @@ impl Scheduler {
         records.extend(ready.iter().filter_map(|ready| ready.record.clone()));
         let written = self.write(&records, now);
         self.start(turn.starts, now)?;
-        for event in &turn.events {
-            tell::event(event, None);
+        for event in turn.events.into_iter().chain(self.untold.by_ref().take(TURN_RECOVERY_LINES_MAX)) {
+            tell::event(&event, None);
         }
         self.settle(ready, &written);
         self.read(questions);
@@ -84,7 +85,7 @@ impl Scheduler {
             arrived.reports.push(report);
         }
         // What was put off counts too: where all are for one job, more wait in their connections.
-        while arrived.letters.len() + self.deferred.len() < TURN_LETTERS_MAX
+        while arrived.letters.len() + self.deferred.len() + self.unread.len() < TURN_LETTERS_MAX
             && let Ok(letter) = self.parts.letters.try_recv()
         {
             arrived.letters.push(letter);
@@ -200,12 +201,17 @@ impl Scheduler {
         }
     }
 
-    fn read(&self, reads: Vec<Letter>) {
-        for letter in reads {
+    /// Lists that were put off come first. One is begun where a whole piece of it may still be looked at.
+    fn read(&mut self, reads: Vec<Letter>) {
+        let mut scan_left = TURN_SCAN_MAX;
+        for letter in std::mem::take(&mut self.unread).into_iter().chain(reads) {
             match letter {
                 Letter::Read { id, reply } => answer(&reply, self.parts.engine.job(&id).cloned()),
+                Letter::List { .. } if scan_left < PAGE_SCAN_MAX => self.unread.push(letter),
                 Letter::List { after, filter, jobs_max, reply } => {
-                    answer(&reply, self.parts.engine.page(after.as_deref(), &filter, jobs_max, PAGE_SCAN_MAX));
+                    let page = self.parts.engine.page(after.as_deref(), &filter, jobs_max, PAGE_SCAN_MAX);
+                    scan_left -= page.scanned;
+                    answer(&reply, page);
                 }
                 Letter::Change { .. } => unreachable!("changes were sorted out"),
             }

@@ -127,7 +127,11 @@ pub enum Inspection {
 /// # Errors
 ///
 /// Why a start would be refused.
-pub fn inspect(data_dir: &Path, defaults: &Defaults, mut apply: impl FnMut(Record)) -> Result<Inspection, OpenError> {
+pub fn inspect(
+    data_dir: &Path,
+    defaults: &Defaults,
+    mut apply: impl FnMut(Record) -> bool,
+) -> Result<Inspection, OpenError> {
     if !data_dir.exists() {
         return Ok(Inspection::Missing);
     }
@@ -154,7 +158,11 @@ pub fn inspect(data_dir: &Path, defaults: &Defaults, mut apply: impl FnMut(Recor
 /// # Errors
 ///
 /// What cannot be read.
-pub fn replayed(disk: Arc<dyn Disk>, defaults: &Defaults, apply: impl FnMut(Record)) -> Result<usize, ReadError> {
+pub fn replayed(
+    disk: Arc<dyn Disk>,
+    defaults: &Defaults,
+    apply: impl FnMut(Record) -> bool,
+) -> Result<usize, ReadError> {
     recovery::read(&Folder::new(disk), defaults, apply).map(|found| found.replayed)
 }
 
@@ -164,7 +172,7 @@ impl Store {
         disk: Arc<dyn Disk>,
         defaults: &Defaults,
         now: Instant,
-        apply: impl FnMut(Record),
+        apply: impl FnMut(Record) -> bool,
     ) -> Result<Opened, OpenError> {
         let folder = Folder::new(disk);
         let failed = |error| OpenError::Io(folder.path(), error);

@@ -87,7 +87,11 @@ impl fmt::Display for ReadError {
 }
 
 /// Reads everything, and hands over what it finds in the order in which it is to be applied.
-pub(super) fn read(folder: &Folder, defaults: &Defaults, mut apply: impl FnMut(Record)) -> Result<Found, ReadError> {
+pub(super) fn read(
+    folder: &Folder,
+    defaults: &Defaults,
+    mut apply: impl FnMut(Record) -> bool,
+) -> Result<Found, ReadError> {
     let path = folder.snapshot_path();
     let text = folder.read_snapshot().map_err(|error| ReadError::Io(path.clone(), error))?;
     let failed = |error| ReadError::Io(folder.path(), error);
@@ -115,8 +119,14 @@ fn check_unedited(folder: &Folder, sum: Option<Sum>) -> Result<(), ReadError> {
 }
 
 /// Parses the text of a `jobs.json`, strictly, and hands over its jobs.
-pub(super) fn read_snapshot(text: &[u8], defaults: &Defaults, apply: &mut impl FnMut(Record)) -> Result<(), String> {
-    snapshot::read(text, defaults, |job| apply(Record::Put(job)))
+pub(super) fn read_snapshot(
+    text: &[u8],
+    defaults: &Defaults,
+    apply: &mut impl FnMut(Record) -> bool,
+) -> Result<(), String> {
+    snapshot::read(text, defaults, |job| {
+        apply(Record::Put(job));
+    })
 }
 
 /// A segment as it lies on the disk, read up to its first bad line.
@@ -144,7 +154,7 @@ fn replay(
     folder: &Folder,
     defaults: &Defaults,
     found: &mut Found,
-    apply: &mut impl FnMut(Record),
+    apply: &mut impl FnMut(Record) -> bool,
 ) -> Result<(), ReadError> {
     let mut segments = Vec::new();
     for number in &found.segments {
@@ -182,7 +192,9 @@ fn replay(
     });
     for segment in segments.into_iter().filter(|segment| segment.number <= last) {
         found.replayed += segment.records.len();
-        segment.records.into_iter().for_each(&mut *apply);
+        for record in segment.records {
+            apply(record);
+        }
     }
     Ok(())
 }

@@ -52,7 +52,9 @@ fn due_jobs_are_taken_in_bites_and_the_earliest_first() {
         world.play(&format!("0 create once={second} :{name}"));
     }
     let mut engine = Engine::new(9);
-    world.journal.iter().for_each(|record| engine.apply(record.clone()));
+    for record in &world.journal {
+        engine.apply(record.clone());
+    }
     let (now, mut turn) = (at("100"), Turn::default());
     assert!(engine.fire_due(now, 2, &mut turn), "three more are due");
     engine.dispatch(now, &mut turn);
@@ -72,7 +74,9 @@ fn a_job_that_is_always_due_starves_nobody() {
     let mut world = World::new(1);
     world.play("0 create every=100ms; create every=10s :b");
     let mut engine = Engine::new(2);
-    world.journal.iter().for_each(|record| engine.apply(record.clone()));
+    for record in &world.journal {
+        engine.apply(record.clone());
+    }
     let mut starts_of_b = 0;
     for second in 10..60 {
         let mut turn = Turn::default();

@@ -1,7 +1,12 @@
 //! A crash, and what the next process finds. The records are all that it has.
 
+use jiff::Timestamp;
+
 use super::harness::{World, check};
 use super::words::at;
+use crate::engine::{Command, Engine, Planned, Record, Turn};
+use crate::job::{Job, JobId};
+use crate::limits::TURN_RECOVERED_MAX;
 
 #[test]
 fn instants_that_passed_while_the_service_was_down_are_skipped_on_the_same_grid() {
@@ -100,4 +105,102 @@ fn many_restarts_are_like_one() {
         "every=10s",
         "0 create; 1 down; 2 up; 3 down; 14 up; 15 down; 27 up; next=30; 30 start; 31 down; 32 up; lost; next=40; 40 start",
     );
+}
+
+/// Jobs whose plan passed while the service was down, more than two bites of them.
+fn passed() -> Vec<Record> {
+    let mut world = World::new(1);
+    world.play("0 create every=10s");
+    let template = world.job("a").clone();
+    let named = |number: usize| {
+        let mut spec = (*template.spec).clone();
+        spec.id = id(number);
+        Record::Put(Job { spec: spec.into(), progress: template.progress.clone() })
+    };
+    (0..2 * TURN_RECOVERED_MAX + 7).map(named).collect()
+}
+
+fn id(number: usize) -> JobId {
+    JobId::parse(&format!("j{number:05}")).expect("an id")
+}
+
+fn started(records: &[Record], now: Timestamp) -> Engine {
+    let mut engine = Engine::new(1);
+    for record in records {
+        engine.apply(record.clone());
+    }
+    engine.recover(now, &mut Turn::default());
+    engine
+}
+
+fn jobs(engine: &Engine) -> Vec<Job> {
+    engine.jobs().cloned().collect()
+}
+
+#[test]
+fn what_a_recovery_changed_goes_into_records_in_bites_by_id() {
+    let mut stored = passed();
+    let (count, now) = (stored.len(), at("45"));
+    let mut engine = started(&stored, now);
+    let mut taken = Vec::new();
+    for bite in [TURN_RECOVERED_MAX, TURN_RECOVERED_MAX, 7] {
+        assert_eq!(engine.next_wake(now), Some(now), "there is more to write down");
+        let records = engine.take_records();
+        assert_eq!(records.len(), bite);
+        taken.extend(records);
+    }
+    assert_eq!(engine.next_wake(now), Some(at("50")));
+    assert!(taken.iter().map(Record::id).eq((0..count).map(id).collect::<Vec<_>>().iter()));
+    stored.extend(taken);
+    assert_eq!(jobs(&started(&stored, at("46"))), jobs(&engine), "another start finds nothing to change");
+}
+
+/// Whatever happens to such a job first, its record is written with that, in time and once.
+#[test]
+fn what_happens_between_the_bites_is_written_with_its_turn() {
+    let mut stored = passed();
+    let (last, deleted) = (id(stored.len() - 1), id(stored.len() - 2));
+    let mut engine = started(&stored, at("45"));
+    stored.extend(engine.take_records());
+
+    let run_now = Command::RunNow { id: last.clone(), run_id: uuid::Uuid::from_u128(1) };
+    for command in [run_now, Command::Delete(deleted.clone())] {
+        let Ok(Planned { record: Some(record), .. }) = engine.plan(&command, at("46")) else { panic!("{command:?}") };
+        engine.apply(record.clone());
+        stored.push(record);
+    }
+    // Another one comes into the slot of the one that is gone.
+    let Some(Record::Put(mut fresh)) = passed().pop() else { unreachable!("they are put") };
+    fresh.spec = std::sync::Arc::new(crate::job::Spec { id: id(90_000), ..(*fresh.spec).clone() });
+    fresh.progress.next_run_at = Some(at("100"));
+    stored.push(Record::Put(fresh.clone()));
+    engine.apply(Record::Put(fresh));
+
+    let mut turn = Turn::default();
+    engine.dispatch(at("46"), &mut turn);
+    assert_eq!(turn.starts.iter().map(|start| &start.spec.id).collect::<Vec<_>>(), [&last]);
+    let records = engine.take_records();
+    assert_eq!(records[0].id(), &last, "a fire is on the disk before its request is sent");
+    stored.extend(records);
+    stored.extend(engine.take_records());
+    assert!(engine.take_records().is_empty());
+    let about = |wanted: &JobId| stored.iter().filter(|record| record.id() == wanted).count();
+    assert_eq!((about(&last), about(&deleted), about(&id(90_000))), (3, 2, 1));
+
+    let mut again = Engine::new(1);
+    for record in stored {
+        again.apply(record);
+    }
+    assert_eq!(jobs(&again), jobs(&engine), "a recovery sees what runs");
+}
+
+#[test]
+fn a_crash_between_the_bites_leaves_the_rest_to_the_next_recovery() {
+    let mut stored = passed();
+    let mut engine = started(&stored, at("45"));
+    stored.extend(engine.take_records());
+    let again = started(&stored, at("63"));
+    assert!(again.jobs().all(|job| job.progress.next_run_at == Some(at("70"))));
+    let short = started(&stored, at("46"));
+    assert_eq!(jobs(&short), jobs(&engine), "both halves come to the same plan");
 }
