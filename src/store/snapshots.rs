@@ -50,10 +50,14 @@ impl Store {
     pub fn snapshot_due(&self) -> Option<Instant> {
         let since = self.snapshot.uncovered_since.filter(|_| self.snapshot.running.is_none())?;
         let retry = Duration::from_millis(SNAPSHOT_RETRY_MILLIS);
-        if self.refusal.is_some() || self.snapshot.last_failed {
+        let rest = self.snapshot.last_took * SNAPSHOT_REST_FACTOR;
+        if self.snapshot.last_failed {
+            return Some(self.snapshot.last_end + rest.max(retry));
+        }
+        if self.refusal.is_some() {
             return Some(self.snapshot.last_end + retry);
         }
-        let rested = self.snapshot.last_end + self.snapshot.last_took * SNAPSHOT_REST_FACTOR;
+        let rested = self.snapshot.last_end + rest;
         let grown = self.snapshot.sum.map_or(0, |sum| sum.len).max(SNAPSHOT_JOURNAL_BYTES_MIN);
         let outgrown = self.journal.as_ref().is_some_and(|journal| journal.len() > grown);
         let soon = since + Duration::from_millis(SNAPSHOT_DELAY_MILLIS);
@@ -69,6 +73,7 @@ impl Store {
     pub fn begin_snapshot(&mut self, now: Now) -> io::Result<()> {
         if let Err(error) = self.turn_to_new_segment() {
             self.snapshot.last_end = now.steady;
+            self.snapshot.last_took = Duration::ZERO;
             self.snapshot.last_failed = true;
             if is_unusable(&error) {
                 self.refusal.get_or_insert_with(|| refusal(&error));
@@ -133,7 +138,7 @@ impl Store {
         self.folder.sync()
     }
 
-    /// How long the last snapshot took that is on the disk.
+    /// How long the last snapshot took, whether it is on the disk or failed.
     pub fn last_snapshot_took(&self) -> Duration {
         self.snapshot.last_took
     }
@@ -164,11 +169,11 @@ impl Store {
     pub(super) fn end_snapshot(&mut self, result: &io::Result<SnapshotDone>, now: Instant) {
         let running = self.snapshot.running.take().expect("a result comes from a snapshot that was begun");
         self.snapshot.last_end = now;
+        self.snapshot.last_took = now.saturating_duration_since(running.began);
         self.snapshot.last_failed = result.is_err();
         match result {
             Ok(done) => {
                 self.snapshot.sum = Some(done.sum);
-                self.snapshot.last_took = now.saturating_duration_since(running.began);
                 self.snapshot.is_noted = true;
                 self.snapshot.has_segment = false;
                 self.segments.retain(|segment| !running.covers.contains(segment) || done.left.contains(segment));

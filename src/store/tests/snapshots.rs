@@ -1,6 +1,7 @@
 //! Snapshots that fail, folders that change under a running store, and what becomes well again.
 
 use std::fs;
+use std::time::Duration;
 
 use super::world::{World, now, put};
 
@@ -41,6 +42,26 @@ fn snapshots_that_fail_pile_up_no_segments() {
     up.kill();
     let up = world.open();
     assert_eq!((up.names(), up.replayed), (names, 0));
+}
+
+/// A million jobs take seconds to write, also where the disk turns out to be full at the end.
+#[test]
+fn a_snapshot_that_took_long_to_fail_rests_before_the_next_try() {
+    let world = World::new();
+    let mut up = world.open();
+    up.synced_turn(&[put("a", "1")]);
+    blocked(&world);
+    for (took, rest) in
+        [(Duration::from_secs(3), Duration::from_secs(3 * 49)), (Duration::ZERO, Duration::from_secs(1))]
+    {
+        let begin = now();
+        up.store.begin_snapshot(begin).expect("there is room for a segment");
+        up.store.snapshot.running.as_mut().expect("it was begun").began = begin.steady - took;
+        up.await_snapshot().expect_err("it has no place");
+        let due = up.store.snapshot_due().expect("it is tried again");
+        let waits = due - up.store.snapshot.last_end;
+        assert!(waits >= rest && waits < rest + Duration::from_secs(49), "{waits:?} after {took:?}");
+    }
 }
 
 #[test]
