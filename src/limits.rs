@@ -38,6 +38,11 @@ pub const SNAPSHOT_REST_FACTOR: u32 = 49;
 pub const SNAPSHOT_JOURNAL_BYTES_MIN: u64 = 64 * 1024 * 1024;
 /// Cloning as many jobs takes well below a millisecond of the scheduler's time.
 pub const SNAPSHOT_CHUNK_JOBS: usize = 512;
+/// A `jobs.json` up to this size is read whole; a larger one in pieces of it, each of about a
+/// thousand jobs, so that its text costs a start no memory.
+pub const SNAPSHOT_PIECE_BYTES: usize = 1024 * 1024;
+/// How many threads read a large `jobs.json` at most; behind as many, the one that takes the jobs is the last.
+pub const SNAPSHOT_READERS_MAX: usize = 4;
 /// The most of what nobody waits for that a power cut may cost.
 pub const SYNC_DELAY_MILLIS: u64 = 1_000;
 /// How many requests wait for the scheduler; more wait in their connections.

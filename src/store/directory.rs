@@ -61,6 +61,10 @@ impl Disk for Directory {
         fs::read(self.path.join(name))
     }
 
+    fn reader(&self, name: &str) -> io::Result<Box<dyn io::Read + Send>> {
+        Ok(Box::new(File::open(self.path.join(name))?))
+    }
+
     fn len(&self, name: &str) -> io::Result<u64> {
         Ok(fs::metadata(self.path.join(name))?.len())
     }

@@ -14,6 +14,11 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// The content of a file.
     fn read(&self, name: &str) -> io::Result<Vec<u8>>;
 
+    /// The same, to be read a piece at a time.
+    fn reader(&self, name: &str) -> io::Result<Box<dyn io::Read + Send>> {
+        Ok(Box::new(io::Cursor::new(self.read(name)?)))
+    }
+
     /// How many bytes a file has.
     fn len(&self, name: &str) -> io::Result<u64>;
 

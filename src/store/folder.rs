@@ -46,6 +46,11 @@ impl Folder {
         there(self.disk.read(SNAPSHOT))
     }
 
+    /// The snapshot's text, to be read a piece at a time.
+    pub(super) fn snapshot_reader(&self) -> io::Result<Option<Box<dyn io::Read + Send>>> {
+        there(self.disk.reader(SNAPSHOT))
+    }
+
     /// The numbers of the journal's segments, in their order. A file that only looks like one is
     /// somebody else's.
     pub(super) fn segments(&self) -> io::Result<Vec<u64>> {

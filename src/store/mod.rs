@@ -6,12 +6,14 @@
 //! helpers' work, and [`DiskEvent`] tells of their ends.
 
 mod checksum;
+mod cutter;
 mod directory;
 mod disk;
 mod folder;
 mod helper;
 mod journal;
 mod line;
+mod load;
 mod mistake;
 mod recovery;
 mod snapshot;

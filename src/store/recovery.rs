@@ -1,14 +1,16 @@
 //! From the files to the jobs: the snapshot, then the segments that stand on it.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Cursor, Read};
 use std::path::PathBuf;
 
 use super::folder::{Folder, sum_line};
 use super::line::{self, Line};
+use super::load;
 use super::snapshot::{self, Sum};
 use crate::engine::Record;
 use crate::job::Defaults;
+use crate::limits::SNAPSHOT_PIECE_BYTES;
 
 /// What a start found, apart from the records themselves.
 #[derive(Debug, Default)]
@@ -92,23 +94,49 @@ pub(super) fn read(
     defaults: &Defaults,
     mut apply: impl FnMut(Record) -> bool,
 ) -> Result<Found, ReadError> {
-    let path = folder.snapshot_path();
-    let text = folder.read_snapshot().map_err(|error| ReadError::Io(path.clone(), error))?;
     let failed = |error| ReadError::Io(folder.path(), error);
-    let sum = text.as_deref().map(Sum::of);
-    let mut found = Found { sum, segments: folder.segments().map_err(failed)?, ..Found::default() };
+    let mut found = Found { segments: folder.segments().map_err(failed)?, ..Found::default() };
     for segment in &found.segments {
         found.has_records |= folder.segment_len(*segment).map_err(failed)? > 0;
     }
-    if found.has_records {
-        check_unedited(folder, sum)?;
-    }
-    if let Some(text) = text {
-        read_snapshot(&text, defaults, &mut apply).map_err(|reason| ReadError::Snapshot(path, reason))?;
-        drop(text);
-    }
+    found.sum = read_jobs(folder, defaults, found.has_records, &mut apply)?;
     replay(folder, defaults, &mut found, &mut apply)?;
     Ok(found)
+}
+
+/// Hands over the jobs of `jobs.json`, where it is what the journal stands on, and says what it holds.
+fn read_jobs(
+    folder: &Folder,
+    defaults: &Defaults,
+    has_records: bool,
+    apply: &mut impl FnMut(Record) -> bool,
+) -> Result<Option<Sum>, ReadError> {
+    let path = || folder.snapshot_path();
+    let failed = |error| ReadError::Io(path(), error);
+    let Some(mut reader) = folder.snapshot_reader().map_err(failed)? else {
+        return if has_records { check_unedited(folder, None).map(|()| None) } else { Ok(None) };
+    };
+    let mut text = Vec::new();
+    let read = reader.by_ref().take(SNAPSHOT_PIECE_BYTES as u64).read_to_end(&mut text).map_err(failed)?;
+    let is_whole = read < SNAPSHOT_PIECE_BYTES;
+    if has_records {
+        let sum =
+            if is_whole { Sum::of(&text) } else { Sum::read(Cursor::new(&text).chain(&mut reader)).map_err(failed)? };
+        check_unedited(folder, Some(sum))?;
+    }
+    if !is_whole {
+        drop(text);
+        let reader = folder.snapshot_reader().and_then(|reader| reader.ok_or(io::ErrorKind::NotFound.into()));
+        let sum = load::read(reader.map_err(failed)?, SNAPSHOT_PIECE_BYTES, defaults, |job| !apply(Record::Put(job)))
+            .map_err(failed)?;
+        if sum.is_some() {
+            return Ok(sum);
+        }
+        // Again from the start: what was applied already is applied once more.
+        text = folder.read_snapshot().map_err(failed)?.unwrap_or_default();
+    }
+    read_snapshot(&text, defaults, apply).map_err(|reason| ReadError::Snapshot(path(), reason))?;
+    Ok(Some(Sum::of(&text)))
 }
 
 fn check_unedited(folder: &Folder, sum: Option<Sum>) -> Result<(), ReadError> {

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use jiff::Timestamp;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -15,6 +15,9 @@ use super::checksum::Crc32;
 use super::line::JobSeed;
 use super::mistake;
 use crate::job::{Defaults, Job, JobId, Stored};
+
+/// A byte order mark, which some editors put there and which says nothing.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The version of the format. A file that names none is of this one.
 const VERSION: u64 = 1;
@@ -31,6 +34,13 @@ pub(super) struct Sum {
 impl Sum {
     pub(super) fn of(bytes: &[u8]) -> Self {
         Self { crc: Crc32::of(bytes), len: bytes.len() as u64 }
+    }
+
+    /// Of all that comes.
+    pub(super) fn read(mut source: impl Read) -> io::Result<Self> {
+        let mut summed = Summed { out: io::sink(), crc: Crc32::new(), len: 0 };
+        io::copy(&mut source, &mut summed)?;
+        Ok(Self { crc: summed.crc.finish(), len: summed.len })
     }
 }
 
@@ -97,8 +107,7 @@ impl<W: Write> Write for Summed<W> {
 ///
 /// What cannot be parsed, with line and column.
 pub(super) fn read(text: &[u8], defaults: &Defaults, mut take: impl FnMut(Job)) -> Result<(), String> {
-    // A byte order mark, which some editors put there, says nothing.
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let text = text.strip_prefix(MARK).unwrap_or(text);
     let text = match std::str::from_utf8(text) {
         Ok(text) => text,
         Err(error) => {
@@ -115,7 +124,7 @@ pub(super) fn read(text: &[u8], defaults: &Defaults, mut take: impl FnMut(Job)) 
         return Err(mistake::told_at(text, 0, &message));
     }
     let mut json = serde_json::Deserializer::from_str(text);
-    let result = json.deserialize_map(FileVisitor { defaults, take: &mut take }).and_then(|()| json.end());
+    let result = json.deserialize_map(visitor(defaults, &mut take)).and_then(|()| json.end());
     result.map_err(|error| tell(text, defaults).unwrap_or_else(|| error.to_string()))
 }
 
@@ -124,25 +133,37 @@ pub(super) fn read(text: &[u8], defaults: &Defaults, mut take: impl FnMut(Job)) 
 fn tell(text: &str, defaults: &Defaults) -> Option<String> {
     let mut json = serde_json::Deserializer::from_str(text);
     let mut track = Track::new();
-    let file = FileVisitor { defaults, take: &mut |_| {} };
+    let mut take = |_| {};
+    let file = visitor(defaults, &mut take);
     let result = serde_path_to_error::Deserializer::new(&mut json, &mut track).deserialize_map(file);
     let error = result.and_then(|()| json.end()).err()?;
     Some(mistake::told(text, &track.path(), &error))
 }
 
-struct FileVisitor<'a, F> {
-    defaults: &'a Defaults,
-    take: &'a mut F,
+/// Whether this is a whole file, with a list of what `jobs` reads.
+pub(super) fn is_file_of<'de>(text: &'de [u8], jobs: impl DeserializeSeed<'de, Value = ()>) -> bool {
+    let Ok(text) = std::str::from_utf8(text.strip_prefix(MARK).unwrap_or(text)) else { return false };
+    let mut json = serde_json::Deserializer::from_str(text);
+    json.deserialize_map(FileVisitor { jobs: Some(jobs) }).and_then(|()| json.end()).is_ok()
 }
 
-impl<'de, F: FnMut(Job)> Visitor<'de> for FileVisitor<'_, F> {
+fn visitor<'a, F: FnMut(Job)>(defaults: &'a Defaults, take: &'a mut F) -> FileVisitor<JobsSeed<'a, F>> {
+    FileVisitor { jobs: Some(JobsSeed { defaults, take }) }
+}
+
+struct FileVisitor<S> {
+    /// Reads the list, which stands there once.
+    jobs: Option<S>,
+}
+
+impl<'de, S: DeserializeSeed<'de, Value = ()>> Visitor<'de> for FileVisitor<S> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(ACCEPTED)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         let mut seen = [false; 3];
         let mut once = |index: usize, key: &str| {
             let again = std::mem::replace(&mut seen[index], true);
@@ -160,7 +181,7 @@ impl<'de, F: FnMut(Job)> Visitor<'de> for FileVisitor<'_, F> {
                 }
                 "jobs" => {
                     once(2, "jobs")?;
-                    map.next_value_seed(JobsSeed { defaults: self.defaults, take: &mut *self.take })?;
+                    map.next_value_seed(self.jobs.take().expect("a second list was refused"))?;
                 }
                 other => {
                     let message = format!("unknown key {other:?}; accepted are version, updated_at and jobs");
