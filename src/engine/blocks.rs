@@ -28,14 +28,13 @@ impl<T> Blocks<T> {
     }
 
     pub(super) fn push(&mut self, value: T) {
-        match self.blocks.last_mut().filter(|last| last.len() < BLOCK_ENTRIES) {
-            Some(last) => last.push(value),
-            None => {
-                let mut block = Vec::with_capacity(BLOCK_ENTRIES);
-                block.push(value);
-                self.blocks.push(block);
-            }
+        if let Some(last) = self.blocks.last_mut().filter(|last| last.len() < BLOCK_ENTRIES) {
+            last.push(value);
+            return;
         }
+        let mut block = Vec::with_capacity(BLOCK_ENTRIES);
+        block.push(value);
+        self.blocks.push(block);
     }
 
     /// Takes the last value off; a block that is empty then goes.

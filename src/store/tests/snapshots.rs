@@ -56,7 +56,8 @@ fn a_snapshot_that_took_long_to_fail_rests_before_the_next_try() {
     {
         let begin = now();
         up.store.begin_snapshot(begin).expect("there is room for a segment");
-        up.store.snapshot.running.as_mut().expect("it was begun").began = begin.steady - took;
+        let long_ago = begin.steady.checked_sub(took).expect("the machine was on by then");
+        up.store.snapshot.running.as_mut().expect("it was begun").began = long_ago;
         up.await_snapshot().expect_err("it has no place");
         let due = up.store.snapshot_due().expect("it is tried again");
         let waits = due - up.store.snapshot.last_end;
