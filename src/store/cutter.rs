@@ -7,6 +7,23 @@ use std::ops::Range;
 use super::checksum::Crc32;
 use super::snapshot::Sum;
 
+/// A byte that means something in a string: it ends it, or escapes the next.
+const IN_STRINGS: u8 = 1;
+/// A byte that means something elsewhere: it begins a string, or opens or closes something.
+const AROUND_STRINGS: u8 = 2;
+
+/// Where each byte means something.
+const MEANINGS: [u8; 256] = {
+    let mut meanings = [0; 256];
+    meanings[b'\\' as usize] = IN_STRINGS;
+    meanings[b'"' as usize] = IN_STRINGS | AROUND_STRINGS;
+    meanings[b'{' as usize] = AROUND_STRINGS;
+    meanings[b'}' as usize] = AROUND_STRINGS;
+    meanings[b'[' as usize] = AROUND_STRINGS;
+    meanings[b']' as usize] = AROUND_STRINGS;
+    meanings
+};
+
 /// Some whole jobs of the file.
 pub(super) struct Piece {
     pub(super) text: Vec<u8>,
@@ -112,17 +129,22 @@ impl<R: Read> Cutter<R> {
         jobs
     }
 
-    /// Looks for the end of the job.
+    /// Looks for the end of the job, from one byte that says something to the next.
     fn scan_job(&mut self) -> Option<Range<usize>> {
         let job = self.inside.as_mut()?;
-        while let Some(byte) = self.text.get(self.at) {
-            self.at += 1;
-            match byte {
-                _ if self.is_escaped => self.is_escaped = false,
-                b'\\' if self.in_string => self.is_escaped = true,
-                b'"' => self.in_string = !self.in_string,
-                b'{' | b'[' if !self.in_string => job.depth += 1,
-                b'}' | b']' if !self.in_string => {
+        while let Some(rest) = self.text.get(self.at..).filter(|rest| !rest.is_empty()) {
+            if std::mem::take(&mut self.is_escaped) {
+                self.at += 1;
+                continue;
+            }
+            let wanted = if self.in_string { IN_STRINGS } else { AROUND_STRINGS };
+            let found = rest.iter().position(|byte| MEANINGS[usize::from(*byte)] & wanted != 0);
+            self.at += found.map_or(rest.len(), |found| found + 1);
+            match found.map(|found| rest[found]) {
+                Some(b'\\') => self.is_escaped = true,
+                Some(b'"') => self.in_string = !self.in_string,
+                Some(b'{' | b'[') => job.depth += 1,
+                Some(_) => {
                     job.depth -= 1;
                     if job.depth == 0 {
                         let range = job.begin..self.at;
@@ -131,7 +153,7 @@ impl<R: Read> Cutter<R> {
                         return Some(range);
                     }
                 }
-                _ => {}
+                None => {}
             }
         }
         None
