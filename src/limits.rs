@@ -29,7 +29,7 @@ pub const RETRY_BACKOFF_HOURS_MAX: i64 = 24;
 /// sees it, and a burst of changes makes one snapshot.
 pub const SNAPSHOT_DELAY_MILLIS: u64 = 1_000;
 /// How long after a failed snapshot the next one is tried at the earliest; one that took its time to
-/// fail rests as long as one that is written.
+/// fail rests as long as one that is written, or, while changes are refused, as long as it took.
 pub const SNAPSHOT_RETRY_MILLIS: u64 = 1_000;
 /// After a snapshot that took t seconds, written or not, the next begins 49 t later, so that writing takes at
 /// most 2 % of the time.

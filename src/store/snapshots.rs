@@ -51,11 +51,12 @@ impl Store {
         let since = self.snapshot.uncovered_since.filter(|_| self.snapshot.running.is_none())?;
         let retry = Duration::from_millis(SNAPSHOT_RETRY_MILLIS);
         let rest = self.snapshot.last_took * SNAPSHOT_REST_FACTOR;
+        // While changes are refused, clients wait for a snapshot: it rests only as long as it took.
+        if self.refusal.is_some() {
+            return Some(self.snapshot.last_end + self.snapshot.last_took.max(retry));
+        }
         if self.snapshot.last_failed {
             return Some(self.snapshot.last_end + rest.max(retry));
-        }
-        if self.refusal.is_some() {
-            return Some(self.snapshot.last_end + retry);
         }
         let rested = self.snapshot.last_end + rest;
         let grown = self.snapshot.sum.map_or(0, |sum| sum.len).max(SNAPSHOT_JOURNAL_BYTES_MIN);

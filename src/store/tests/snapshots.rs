@@ -62,6 +62,13 @@ fn a_snapshot_that_took_long_to_fail_rests_before_the_next_try() {
         let due = up.store.snapshot_due().expect("it is tried again");
         let waits = due - up.store.snapshot.last_end;
         assert!(waits >= rest && waits < rest + Duration::from_secs(49), "{waits:?} after {took:?}");
+        up.store.refusal = Some("there was no room".to_owned());
+        let waits = up.store.snapshot_due().expect("it is tried again") - up.store.snapshot.last_end;
+        assert!(
+            waits >= took.max(Duration::from_secs(1)) && waits < took + Duration::from_secs(2),
+            "{waits:?} where clients wait for it"
+        );
+        up.store.refusal = None;
     }
 }
 
