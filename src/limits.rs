@@ -29,8 +29,11 @@ pub const RETRY_BACKOFF_HOURS_MAX: i64 = 24;
 /// sees it, and a burst of changes makes one snapshot.
 pub const SNAPSHOT_DELAY_MILLIS: u64 = 1_000;
 /// How long after a failed snapshot the next one is tried at the earliest; one that took its time to
-/// fail rests as long as one that is written, or, while changes are refused, as long as it took.
+/// fail rests as long as one that is written.
 pub const SNAPSHOT_RETRY_MILLIS: u64 = 1_000;
+/// While changes are refused clients wait for a snapshot, so it rests only as long as the last one
+/// took, and no longer than this.
+pub const SNAPSHOT_REFUSED_REST_SECS_MAX: u64 = 30;
 /// After a snapshot that took t seconds, written or not, the next begins 49 t later, so that writing takes at
 /// most 2 % of the time.
 pub const SNAPSHOT_REST_FACTOR: u32 = 49;

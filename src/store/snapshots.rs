@@ -13,7 +13,8 @@ use crate::clock::Now;
 use crate::engine::{Engine, Filter};
 use crate::job::{Job, JobId};
 use crate::limits::{
-    SNAPSHOT_CHUNK_JOBS, SNAPSHOT_DELAY_MILLIS, SNAPSHOT_JOURNAL_BYTES_MIN, SNAPSHOT_REST_FACTOR, SNAPSHOT_RETRY_MILLIS,
+    SNAPSHOT_CHUNK_JOBS, SNAPSHOT_DELAY_MILLIS, SNAPSHOT_JOURNAL_BYTES_MIN, SNAPSHOT_REFUSED_REST_SECS_MAX,
+    SNAPSHOT_REST_FACTOR, SNAPSHOT_RETRY_MILLIS,
 };
 
 #[derive(Debug)]
@@ -51,9 +52,10 @@ impl Store {
         let since = self.snapshot.uncovered_since.filter(|_| self.snapshot.running.is_none())?;
         let retry = Duration::from_millis(SNAPSHOT_RETRY_MILLIS);
         let rest = self.snapshot.last_took * SNAPSHOT_REST_FACTOR;
-        // While changes are refused, clients wait for a snapshot: it rests only as long as it took.
         if self.refusal.is_some() {
-            return Some(self.snapshot.last_end + self.snapshot.last_took.max(retry));
+            // Clients wait for it.
+            let rest = self.snapshot.last_took.min(Duration::from_secs(SNAPSHOT_REFUSED_REST_SECS_MAX));
+            return Some(self.snapshot.last_end + rest.max(retry));
         }
         if self.snapshot.last_failed {
             return Some(self.snapshot.last_end + rest.max(retry));
