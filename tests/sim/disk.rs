@@ -67,7 +67,8 @@ struct State {
 #[derive(Clone, Debug)]
 enum NameChange {
     Link(String, usize),
-    Rename(String, String),
+    /// From, to, and what.
+    Rename(String, String, usize),
     Remove(String),
 }
 
@@ -174,9 +175,14 @@ impl Device {
         let mut state = self.lock();
         state.life += 1;
         let State { random, durable_names, name_changes, contents, names, .. } = &mut *state;
+        // A journalling file system keeps a beginning of them; POSIX promises no order.
+        let in_order = random.per_mille(500);
         let kept = random.index(name_changes.len() + 1);
-        for change in name_changes.drain(..).take(kept) {
-            change.apply(durable_names);
+        for (index, change) in name_changes.drain(..).enumerate() {
+            let is_kept = if in_order { index < kept } else { random.per_mille(500) };
+            if is_kept {
+                change.apply(durable_names);
+            }
         }
         names.clone_from(durable_names);
         for content in contents {
@@ -213,8 +219,8 @@ impl NameChange {
             Self::Link(name, index) => {
                 names.insert(name, index);
             }
-            Self::Rename(name, place) => {
-                let index = names.remove(&name).expect("its name was made before, in this order");
+            Self::Rename(name, place, index) => {
+                names.remove(&name);
                 names.insert(place, index);
             }
             Self::Remove(name) => {

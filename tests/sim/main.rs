@@ -33,14 +33,10 @@ const FRESH_SEEDS: u64 = 500;
 const STEPS: usize = 150;
 
 /// One simulation; a failure is told with its seed, and with what led to it where that is asked for.
-fn simulate(seed: u64, is_told: bool) -> Tally {
-    match panic::catch_unwind(AssertUnwindSafe(|| World::new(seed, is_told).run(STEPS))) {
-        Ok(tally) => tally,
-        Err(failure) => {
-            eprintln!("seed {seed} failed; KSANA_SIM_SEED={seed} cargo test --test sim replay tells it again");
-            panic::resume_unwind(failure)
-        }
-    }
+fn simulate(seed: u64, is_told: bool) -> thread::Result<Tally> {
+    panic::catch_unwind(AssertUnwindSafe(|| World::new(seed, is_told).run(STEPS))).inspect_err(|_| {
+        eprintln!("seed {seed} failed; KSANA_SIM_SEED={seed} cargo test --test sim replay tells it again");
+    })
 }
 
 /// Simulations side by side, on every processor.
@@ -53,7 +49,11 @@ fn simulate_all(seeds: std::ops::Range<u64>) -> Tally {
             if !seeds.contains(&seed) {
                 return sum;
             }
-            sum.add(simulate(seed, false));
+            sum.add(simulate(seed, false).unwrap_or_else(|failure| {
+                // One failure is enough: the others stop, too.
+                next.store(seeds.end, Ordering::Relaxed);
+                panic::resume_unwind(failure)
+            }));
         }
     };
     let processors = thread::available_parallelism().map_or(1, usize::from);
@@ -91,5 +91,6 @@ fn they_agree_on_what_was_never_tried() {
 #[expect(clippy::disallowed_methods, reason = "a test run is told its seed so")]
 fn replay() {
     let Ok(seed) = std::env::var("KSANA_SIM_SEED") else { return };
-    println!("{:?}", simulate(seed.parse().expect("KSANA_SIM_SEED is a number"), true));
+    let tally = simulate(seed.parse().expect("KSANA_SIM_SEED is a number"), true);
+    println!("{:?}", tally.unwrap_or_else(|failure| panic::resume_unwind(failure)));
 }

@@ -320,9 +320,17 @@ impl Model {
         self.deferred.clear();
         self.done.clear();
         self.restarted = found.keys().cloned().collect();
-        let ids: Vec<String> = self.jobs.keys().cloned().collect();
-        for id in ids {
-            self.note_queue(&id);
+        self.queue_by_age();
+    }
+
+    /// Who has waited longest for a worker is the first one again.
+    fn queue_by_age(&mut self) {
+        let runs = self.jobs.values().filter_map(|job| Some((job.progress.state.run.as_ref()?, job)));
+        let mut ages: Vec<_> = runs.map(|(run, job)| (run.began_at, job.spec.id.to_string())).collect();
+        ages.sort();
+        for as_old in ages.chunk_by(|one, other| one.0 == other.0) {
+            self.turn += 1;
+            as_old.iter().for_each(|(_, id)| self.note_queue(id));
         }
     }
 }

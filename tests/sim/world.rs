@@ -323,6 +323,8 @@ impl World {
             return self.die();
         }
         self.up().settle();
+        let refuses_now = self.up().scheduler.store().refusal().is_some();
+        assert!(written != Some(false) || refuses_now, "a write failed, and changes are still taken");
         self.check_turn(now, refuses);
     }
 

@@ -110,7 +110,7 @@ impl Disk for Mount {
         let mut state = self.begin_but_for(Trouble::NoRename)?;
         let index = state.names.remove(name).ok_or(io::ErrorKind::NotFound)?;
         state.names.insert(place.to_owned(), index);
-        state.name_changes.push(NameChange::Rename(name.to_owned(), place.to_owned()));
+        state.name_changes.push(NameChange::Rename(name.to_owned(), place.to_owned(), index));
         Ok(())
     }
 
