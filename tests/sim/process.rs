@@ -106,6 +106,11 @@ impl Process {
         block_on(poll_once(self.scheduler.arrival()))
     }
 
+    /// Whether nothing that was sent waits for the loop.
+    pub(crate) fn has_taken_all(&self) -> bool {
+        self.disk.is_empty() && self.letters.is_empty() && self.reports.is_empty() && self.orders.is_empty()
+    }
+
     /// One turn of the loop, and the sleep after it.
     pub(crate) fn turn(&mut self, wake: Wake) -> Result<Vec<Start>, Fatal> {
         self.scheduler.turn(wake)?;

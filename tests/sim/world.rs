@@ -283,7 +283,10 @@ impl World {
             let now = self.clocks.now().steady;
             let process = self.up();
             let slept = process.wakes_at <= now;
-            let Some(wake) = process.arrival().or(slept.then_some(Wake::Time)) else { return };
+            let Some(wake) = process.arrival().or(slept.then_some(Wake::Time)) else {
+                assert!(process.has_taken_all(), "something has arrived, and the loop sleeps");
+                return;
+            };
             self.turn(wake);
             turns += 1;
             assert!(turns < 1_000, "the loop turns and turns, and nothing has arrived");
