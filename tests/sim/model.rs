@@ -330,7 +330,9 @@ impl Model {
         ages.sort();
         for as_old in ages.chunk_by(|one, other| one.0 == other.0) {
             self.turn += 1;
-            as_old.iter().for_each(|(_, id)| self.note_queue(id));
+            for (_, id) in as_old {
+                self.note_queue(id);
+            }
         }
     }
 }

@@ -135,7 +135,7 @@ impl World {
         match self.random.below(10) {
             0..=2 => self.ask(),
             3 | 4 => self.come_back(),
-            5 | 6 => self.move_disk(),
+            5 | 6 => (0..=self.random.below(4)).for_each(|_| self.move_disk()),
             7 => self.check_disk(),
             _ => {
                 let most = *self.random.pick(&[10, 1_000, 4_000, 4_000, 90_000]);
