@@ -132,6 +132,12 @@ impl Device {
         self.lock().trouble
     }
 
+    /// Whether nothing is wrong with it, nor will be with the next fsync.
+    pub(crate) fn is_well(&self) -> bool {
+        let state = self.lock();
+        state.trouble == Trouble::None && !state.sync_fails
+    }
+
     /// Has the next fsync fail, or not after all.
     pub(crate) fn set_sync_fails(&self, fails: bool) {
         self.lock().sync_fails = fails;

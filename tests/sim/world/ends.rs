@@ -128,12 +128,13 @@ impl World {
 
     fn save(&mut self) {
         let process = self.process.take().expect("it is up");
+        let is_well = self.device.is_well();
         match process.save() {
             Ok(_) if self.device.is_dead() => self.die(),
             Ok(_) => {
                 self.model.take_answers();
                 assert!(!self.model.has_unanswered(), "the end answers who waits");
-                if self.device.trouble() == Trouble::None {
+                if is_well {
                     assert_eq!(self.device.files(), ["jobs.json"], "a clean stop leaves one file");
                     self.model.all_durable();
                 }
