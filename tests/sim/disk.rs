@@ -44,7 +44,7 @@ const DIES_HERE: io::ErrorKind = io::ErrorKind::BrokenPipe;
 #[derive(Clone, Debug)]
 pub(crate) struct Device(Arc<Mutex<State>>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct State {
     random: Random,
     /// Counts the processes; the operations of dead ones fail.
@@ -206,6 +206,14 @@ impl Device {
     pub(crate) fn least(&self) -> Mount {
         let state = self.lock();
         frozen(&state.durable_names, |index| state.contents[index].durable.clone())
+    }
+
+    /// What a power cut now might leave, by this chance.
+    pub(crate) fn after_a_cut(&self, random: Random) -> Mount {
+        let state = State { random, ..self.lock().clone() };
+        let device = Self(Arc::new(Mutex::new(state)));
+        device.cut_power();
+        device.mount()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -9,6 +9,7 @@ use ksana::job::Job;
 use super::World;
 use crate::disk::Trouble;
 use crate::process;
+use crate::random::Random;
 
 /// How many acknowledgements are held against the disk; reading all of it costs more than all else.
 const LOOKED_AT_PER_MILLE: u64 = 300;
@@ -74,6 +75,9 @@ impl World {
             process::jobs_on(self.device.seen()).unwrap_or_else(|error| panic!("no start after a kill: {error}"));
         self.model.check_files(&found, false);
         self.check_least();
+        let cut = self.device.after_a_cut(Random::new(self.random.next()));
+        let found = process::jobs_on(cut).unwrap_or_else(|error| panic!("no start after a cut: {error}"));
+        self.model.check_files(&found, true);
     }
 
     /// What is acknowledged is on the disk.
