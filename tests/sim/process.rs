@@ -171,7 +171,7 @@ impl Process {
     /// Saves and ends. The helpers are let through as they come.
     pub(crate) fn save(self) -> Result<usize, Fatal> {
         // The gate last, so that it goes first: the scheduler's end waits for an fsync that nobody else waits for.
-        let Self { mut scheduler, told, events, waiting, disk, gate, .. } = self;
+        let Self { scheduler, told, events, waiting, disk, gate, .. } = self;
         for event in events {
             disk.try_send(event).expect("there is room");
         }
