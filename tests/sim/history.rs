@@ -97,7 +97,10 @@ impl History {
             panic!("{}", self.told(id, found, after_power_cut));
         };
         self.recorded = first.number;
-        self.commanded = self.commanded.min(last.number);
+        // Where the last command is gone, nobody was told of more than is there for sure.
+        if self.commanded > last.number {
+            self.commanded = first.number;
+        }
         let last = last.number;
         if after_power_cut {
             // What a cut left is on the disk for good.

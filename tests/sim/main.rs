@@ -30,7 +30,7 @@ const SEEDS: u64 = 1_500;
 /// How many are new.
 const FRESH_SEEDS: u64 = 500;
 /// How many things happen in one simulation.
-const STEPS: usize = 150;
+const STEPS: usize = 100;
 
 /// One simulation; a failure is told with its seed, and with what led to it where that is asked for.
 fn simulate(seed: u64, is_told: bool) -> thread::Result<Tally> {
