@@ -106,8 +106,9 @@ pub(super) fn anchor(job: &mut Job, now: Timestamp) {
 pub(super) fn latest_due(job: &Job, grid: Grid, now: Timestamp) -> Option<Timestamp> {
     let planned = job.progress.state.planned.or(job.progress.next_run_at)?;
     let latest = grid.at_or_before(now)?;
-    let latest = if due_time(job, latest) <= now { latest } else { grid.before(latest)? };
-    Some(latest.max(planned))
+    let latest = if due_time(job, latest) <= now { Some(latest) } else { grid.before(latest) };
+    // What the job shows is due whatever its share of the jitter, which the older service drew otherwise.
+    Some(latest.map_or(planned, |latest| latest.max(planned)))
 }
 
 /// Looks at a job after a start: keeps a plan that lies ahead and still fits the schedule, skips

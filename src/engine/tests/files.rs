@@ -15,6 +15,17 @@ fn the_older_service_kept_no_anchor_and_its_next_run_at_has_the_phase() {
 }
 
 #[test]
+fn a_next_run_at_of_the_older_service_fires_whatever_our_share_of_the_jitter() {
+    for jitter in ["1ms", "5s", "9s"] {
+        let schedule = json!({"kind": "every", "every": "10s", "start_at": "", "jitter": jitter});
+        let mut world = World::with_file(&json!({"schedule": schedule, "next_run_at": "1970-01-01T00:00:48Z"}));
+        world.play("45 up; next=48; 48 start; 49 ok");
+        let next = world.job("a").progress.next_run_at.expect("it is planned on");
+        assert!((at("58")..at("67")).contains(&next), "{next}");
+    }
+}
+
+#[test]
 fn a_next_run_at_beside_the_grid_of_start_at_is_put_right() {
     let job = json!({
         "schedule": {"kind": "every", "every": "10s", "start_at": "1970-01-01T00:00:03Z"},
