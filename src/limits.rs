@@ -31,12 +31,17 @@ pub const SNAPSHOT_DELAY_MILLIS: u64 = 1_000;
 /// How long after a failed snapshot the next one is tried at the earliest; one that took its time to
 /// fail rests as long as one that is written.
 pub const SNAPSHOT_RETRY_MILLIS: u64 = 1_000;
-/// While changes are refused clients wait for a snapshot, so it rests only as long as the last one
-/// took, and no longer than this.
+/// While changes are refused until there is a snapshot it rests only as long as the last one took, and no
+/// longer than this.
 pub const SNAPSHOT_REFUSED_REST_SECS_MAX: u64 = 30;
 /// After a snapshot that took t seconds, written or not, the next begins 49 t later, so that writing takes at
 /// most 2 % of the time.
 pub const SNAPSHOT_REST_FACTOR: u32 = 49;
+/// How often a disk that has no room for the journal is tried again.
+pub const ROOM_LOOK_MILLIS: u64 = 1_000;
+/// How much room there must be for changes to be taken again: some turns of small jobs, so that an
+/// almost full disk does not let in and refuse by turns.
+pub const ROOM_BYTES: usize = 64 * 1024;
 /// A journal that is larger than this and than the snapshot is worth a snapshot at once.
 pub const SNAPSHOT_JOURNAL_BYTES_MIN: u64 = 64 * 1024 * 1024;
 /// Cloning as many jobs takes well below a millisecond of the scheduler's time.
@@ -62,8 +67,8 @@ pub const TURN_LETTERS_MAX: usize = 256;
 pub const TURN_DISK_EVENTS_MAX: usize = 4;
 /// How many due jobs a turn takes.
 pub const TURN_FIRES_MAX: usize = 256;
-/// How many jobs that a recovery changed a turn writes down: after a long stop it may be all of them.
-pub const TURN_RECOVERED_MAX: usize = 256;
+/// How many late records a turn writes down: after a long stop, or a full disk, it may be one of every job.
+pub const TURN_LATE_RECORDS_MAX: usize = 256;
 /// How many lines a turn tells of what a recovery found.
 pub const TURN_RECOVERY_LINES_MAX: usize = 256;
 /// How many jobs a turn looks at for lists; the lists that come behind wait for the next turn. A job

@@ -9,7 +9,8 @@
 //! 2. [`Engine::plan`] for every command, at most one for a job: a record of what it would
 //!    change, or a refusal. Nothing has changed yet.
 //! 3. The owner writes all records down. Where that works, it gives those of the commands to
-//!    [`Engine::apply`]; where it does not, the commands are refused and have changed nothing.
+//!    [`Engine::apply`]; where it does not, the commands are refused and have changed nothing,
+//!    and what happened by itself is given to [`Engine::unwritten`].
 //!
 //! After a crash the same records go through the same [`Engine::apply`].
 
@@ -28,7 +29,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use jiff::Timestamp;
 
@@ -39,7 +40,7 @@ pub use page::{Filter, Kind, Page};
 pub use record::Record;
 
 use crate::job::{Job, JobId, Phase, Progress};
-use crate::limits::TURN_RECOVERED_MAX;
+use crate::limits::TURN_LATE_RECORDS_MAX;
 use heap::DueHeap;
 use table::{Slot, Table, Unrecorded};
 
@@ -58,9 +59,11 @@ pub struct Engine {
     workers: usize,
     /// Jobs that changed since the last records were taken, in the order in which they did.
     changed: Vec<Slot>,
-    /// Jobs that the recovery changed, the next one last. Of these some have changed since, or are
-    /// gone: their entries say so.
-    recovered: Vec<Slot>,
+    /// Jobs whose records come bite by bite. Of these some have changed since, or are gone: their
+    /// entries say so.
+    late: VecDeque<Slot>,
+    /// Jobs whose records could not be written.
+    unwritten: BTreeSet<Slot>,
 }
 
 impl Engine {
@@ -75,7 +78,8 @@ impl Engine {
             token_end: 0,
             workers,
             changed: Vec::new(),
-            recovered: Vec::new(),
+            late: VecDeque::new(),
+            unwritten: BTreeSet::new(),
         }
     }
 
@@ -117,25 +121,45 @@ impl Engine {
     /// When there is something to do next without anybody asking: `now` where there is already,
     /// `None` where there is nothing.
     pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
-        if !self.changed.is_empty() || !self.recovered.is_empty() || self.can_dispatch() {
+        if !self.changed.is_empty() || !self.late.is_empty() || self.can_dispatch() {
             return Some(now);
         }
         self.due.first().map(|(due, _)| due.max(now))
     }
 
     /// What has changed since the last call by itself, one record a job, in the order of the changes;
-    /// then a bite of what the recovery changed, because that may be all jobs.
+    /// then a bite of what is late, because that may be all jobs: after a recovery, and when the disk takes
+    /// records again.
     pub fn take_records(&mut self) -> Vec<Record> {
         let mut changed = std::mem::take(&mut self.changed);
         let mut records: Vec<_> = changed.drain(..).map(|slot| self.take_record(slot)).collect();
         self.changed = changed;
-        for _ in 0..TURN_RECOVERED_MAX {
-            let Some(slot) = self.recovered.pop() else { break };
-            if self.table.find(slot).is_some_and(|entry| entry.unrecorded == Unrecorded::Recovered) {
+        for _ in 0..TURN_LATE_RECORDS_MAX {
+            let Some(slot) = self.late.pop_front() else { break };
+            if self.table.find(slot).is_some_and(|entry| entry.unrecorded == Unrecorded::Late) {
                 records.push(self.take_record(slot));
             }
         }
+        if self.late.is_empty() {
+            // It may have held all jobs.
+            self.late = VecDeque::new();
+        }
         records
+    }
+
+    /// Takes back records of [`Engine::take_records`] that could not be written. Of each job the
+    /// record is made anew after [`Engine::write_again`], as the job is then.
+    pub fn unwritten(&mut self, records: &[Record]) {
+        for record in records {
+            let Some(slot) = self.table.slot(record.id()) else { continue };
+            self.table.at_mut(slot).unrecorded = Unrecorded::Late;
+            self.unwritten.insert(slot);
+        }
+    }
+
+    /// Has everything written down that could not be before.
+    pub fn write_again(&mut self) {
+        self.late.extend(std::mem::take(&mut self.unwritten));
     }
 
     fn take_record(&mut self, slot: Slot) -> Record {

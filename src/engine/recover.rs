@@ -25,11 +25,10 @@ impl Engine {
             self.fire_held(slot, now);
         }
         self.queue_by_age();
-        self.recovered = std::mem::take(&mut self.changed);
-        for slot in &self.recovered {
-            self.table.at_mut(*slot).unrecorded = Unrecorded::Recovered;
+        self.late = std::mem::take(&mut self.changed).into();
+        for slot in &self.late {
+            self.table.at_mut(*slot).unrecorded = Unrecorded::Late;
         }
-        self.recovered.reverse();
     }
 
     /// A snapshot lists its jobs by id; what has waited longest for a worker goes first again.

@@ -39,8 +39,9 @@ pub(super) enum Unrecorded {
     No,
     /// It changed since the last records were taken, and goes with the next.
     Changed,
-    /// The recovery changed it and nothing did since; it goes when its bite comes.
-    Recovered,
+    /// It goes when its bite comes, unless it changes before: the recovery changed it, or its record could not
+    /// be written.
+    Late,
 }
 
 /// All jobs. The index is ordered bytewise by id, as lists are.

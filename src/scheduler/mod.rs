@@ -222,8 +222,10 @@ impl Scheduler {
         // At the end only the last one is left to be made, after the loop.
         let snapshot = self.parts.store.snapshot_due().filter(|_| !matches!(self.order, Some(Order::End(_))));
         let until_snapshot = snapshot.map_or(bound, |due| due.saturating_duration_since(now.steady));
+        let room = self.parts.store.room_look_due();
+        let until_room = room.map_or(bound, |due| due.saturating_duration_since(now.steady));
         let until_tell = self.busy.tell_due().map_or(bound, |due| due.saturating_duration_since(now.steady));
-        Some(until_due.min(until_snapshot).min(until_tell).min(bound)).filter(|sleep| !sleep.is_zero())
+        Some(until_due.min(until_snapshot).min(until_room).min(until_tell).min(bound)).filter(|sleep| !sleep.is_zero())
     }
 
     /// Whether it was ordered to end and may.

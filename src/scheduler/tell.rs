@@ -82,7 +82,7 @@ pub(super) fn refusal(refusal: Option<&str>) {
         let consequence = "fires go on unrecorded, and a crash now may show them as missed";
         tracing::error!(reason, consequence, "changes are refused");
     } else {
-        tracing::info!("changes are taken again, and everything is recorded");
+        tracing::info!("changes are taken again, and what went unrecorded is written down");
     }
 }
 

@@ -12,7 +12,7 @@ use super::*;
 use crate::clock::Machine;
 use crate::engine::{Filter, Record, Refusal};
 use crate::job::{Defaults, GoDuration, JobId, stored_job};
-use crate::limits::{PAGE_SCAN_MAX, TURN_FIRES_MAX, TURN_LETTERS_MAX, TURN_RECOVERED_MAX, TURN_SCAN_MAX};
+use crate::limits::{PAGE_SCAN_MAX, TURN_FIRES_MAX, TURN_LATE_RECORDS_MAX, TURN_LETTERS_MAX, TURN_SCAN_MAX};
 use crate::store::Directory;
 
 const DEFAULTS: Defaults =
@@ -187,11 +187,11 @@ fn what_a_recovery_changed_is_written_down_in_bites() {
     while bench.scheduler.sleep().is_none() {
         bench.turn();
         let lines = fs::read_to_string(&journal).expect("the segment is there").lines().count();
-        assert!(lines - written <= TURN_RECOVERED_MAX, "{} in turn {turns}", lines - written);
+        assert!(lines - written <= TURN_LATE_RECORDS_MAX, "{} in turn {turns}", lines - written);
         (turns, written) = (turns + 1, lines);
     }
     assert_eq!(written, 1_000);
-    assert_eq!(turns, 1_000_usize.div_ceil(TURN_RECOVERED_MAX));
+    assert_eq!(turns, 1_000_usize.div_ceil(TURN_LATE_RECORDS_MAX));
 }
 
 #[test]

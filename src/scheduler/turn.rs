@@ -49,10 +49,14 @@ impl Scheduler {
             self.more_due = false;
         }
         let mut records = self.parts.engine.take_records();
+        let own = records.len();
         let (commands, questions) = self.sort(arrived.letters);
         let ready = self.plan(commands, now.wall);
         records.extend(ready.iter().filter_map(|ready| ready.record.clone()));
         let written = self.write(&records, now);
+        if written.is_err() {
+            self.parts.engine.unwritten(&records[..own]);
+        }
         self.start(turn.starts, now)?;
         for event in turn.events.into_iter().chain(self.untold.by_ref().take(TURN_RECOVERY_LINES_MAX)) {
             tell::event(&event, None);
@@ -230,7 +234,13 @@ impl Scheduler {
             self.snapshots.failed(&error);
         }
         let Self { parts, .. } = self;
+        if parts.store.room_look_due().is_some_and(|due| due <= now.steady) {
+            parts.store.look_for_room(now.steady);
+        }
         let refusal = parts.store.refusal().map(str::to_owned);
+        if refusal.is_none() {
+            parts.engine.write_again();
+        }
         if refusal != self.told_refusal {
             tell::refusal(refusal.as_deref());
             parts.vitals.set_store_refusal(refusal.clone());

@@ -79,6 +79,15 @@ impl Journal {
         Ok(())
     }
 
+    /// Whether so many bytes could be written behind the last turn.
+    pub(super) fn try_room(&mut self, bytes: usize) -> io::Result<()> {
+        self.cut_back()?;
+        self.torn = true;
+        let written = self.file.write(&vec![0; bytes], self.len);
+        self.cut_back()?;
+        written
+    }
+
     /// Puts another file in the place of its own, and gives that one: for a disk that refuses.
     #[cfg(test)]
     pub(super) fn set_file(&mut self, file: std::fs::File) -> Arc<dyn DiskFile> {

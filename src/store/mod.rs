@@ -34,11 +34,11 @@ pub use recovery::ReadError;
 
 use crate::engine::{Engine, Record};
 use crate::job::Defaults;
-use crate::limits::SYNC_DELAY_MILLIS;
+use crate::limits::{ROOM_BYTES, ROOM_LOOK_MILLIS, SYNC_DELAY_MILLIS};
 use folder::Folder;
 use helper::{Helpers, SyncRequest};
 use journal::Journal;
-use snapshots::Snapshots;
+use snapshots::{Segment, Snapshots};
 
 /// The files of one data folder, held by this process alone.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub struct Store {
     sync: Syncing,
     snapshot: Snapshots,
     /// Why the disk takes no change at present.
-    refusal: Option<String>,
+    refusal: Option<Refusal>,
     /// Last, because its threads are joined, and they end when the channels above are gone.
     helpers: Helpers,
 }
@@ -76,6 +76,21 @@ struct Syncing {
     /// Up to where all is on the disk.
     done: Position,
     last_request: Instant,
+}
+
+#[derive(Debug)]
+struct Refusal {
+    reason: String,
+    ends: End,
+}
+
+/// What ends a refusal.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// There is room for the journal, which was last looked for then.
+    Room { looked_at: Instant },
+    /// A whole snapshot, beside a new segment: the folder may be another one by now.
+    Snapshot,
 }
 
 /// What a start found in the folder.
@@ -189,7 +204,7 @@ impl Store {
         let journal = prepare(&folder, &mut found, number);
         let (journal, refusal) = match journal {
             Ok(journal) => (Some(journal), None),
-            Err(error) if is_full(&error) => (None, Some(refusal(&error))),
+            Err(error) if is_full(&error) => (None, Some(Refusal::new(&error, End::Room { looked_at: now }))),
             Err(error) => return Err(failed(error)),
         };
         let path = folder.path();
@@ -214,7 +229,7 @@ impl Store {
                 running: None,
                 sum: found.sum,
                 is_noted: journal.is_some(),
-                has_segment: false,
+                segment: Segment::Covered,
                 uncovered_since: is_uncovered.then_some(now),
                 last_end: now,
                 last_took: Duration::ZERO,
@@ -229,33 +244,46 @@ impl Store {
 
     /// Why the disk takes no change at present; `None` while all is well.
     pub fn refusal(&self) -> Option<&str> {
-        self.refusal.as_deref()
+        self.refusal.as_ref().map(|refusal| refusal.reason.as_str())
     }
 
     /// Writes down the records of a turn, all or none.
     ///
     /// # Errors
     ///
-    /// Why none is written. From then on the store refuses changes, until a snapshot has taken
-    /// what went unrecorded.
+    /// Why none is written. From then on the store refuses all of them, until there is room.
     pub fn append(&mut self, records: &[Record], now: Instant) -> Result<(), String> {
         if records.is_empty() {
             return Ok(());
         }
         self.snapshot.uncovered_since.get_or_insert(now);
-        let mends = self.snapshot.running.as_ref().is_some_and(|running| running.mends);
-        if let Some(refusal) = self.refusal.as_ref().filter(|_| !mends) {
-            return Err(refusal.clone());
+        if let Some(refusal) = &self.refusal {
+            return Err(refusal.reason.clone());
         }
         let journal = self.journal.as_mut().expect("without a segment the store refuses changes");
-        journal.append(records).map_err(|error| {
-            let refusal = refusal(&error);
-            self.refusal = Some(refusal.clone());
-            if let Some(running) = &mut self.snapshot.running {
-                running.mends = false;
-            }
-            refusal
-        })
+        journal
+            .append(records)
+            .map_err(|error| self.refusal.insert(Refusal::new(&error, End::Room { looked_at: now })).reason.clone())
+    }
+
+    /// When to look for room again; `None` where that is not what is waited for.
+    pub fn room_look_due(&self) -> Option<Instant> {
+        match self.refusal.as_ref()?.ends {
+            End::Room { looked_at } => Some(looked_at + Duration::from_millis(ROOM_LOOK_MILLIS)),
+            End::Snapshot => None,
+        }
+    }
+
+    /// Takes records again if there is room for some.
+    pub fn look_for_room(&mut self, now: Instant) {
+        let found = match &mut self.journal {
+            Some(journal) => journal.try_room(ROOM_BYTES),
+            None => self.turn_to_new_segment(),
+        };
+        match found {
+            Ok(()) => self.refusal = None,
+            Err(error) => self.refusal = Some(Refusal::new(&error, End::Room { looked_at: now })),
+        }
     }
 
     /// Where the journal ends now.
@@ -359,6 +387,8 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-fn refusal(error: &io::Error) -> String {
-    format!("the data folder cannot be written to: {error}")
+impl Refusal {
+    fn new(error: &io::Error, ends: End) -> Self {
+        Self { reason: format!("the data folder cannot be written to: {error}"), ends }
+    }
 }

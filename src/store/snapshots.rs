@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::helper::{SnapshotDone, SnapshotRequest};
 use super::journal::Journal;
 use super::snapshot::Sum;
-use super::{Position, Store, refusal};
+use super::{End, Position, Refusal, Store};
 use crate::clock::Now;
 use crate::engine::{Engine, Filter};
 use crate::job::{Job, JobId};
@@ -24,14 +24,24 @@ pub(super) struct Snapshots {
     pub(super) sum: Option<Sum>,
     /// The note of that content is there, without which no segment may stand on it.
     pub(super) is_noted: bool,
-    /// The present segment was begun for a snapshot that failed, and serves its next try: else
-    /// each try would leave a segment behind.
-    pub(super) has_segment: bool,
+    pub(super) segment: Segment,
     /// When the first change came that no snapshot covers.
     pub(super) uncovered_since: Option<Instant>,
     pub(super) last_end: Instant,
     pub(super) last_took: Duration,
     pub(super) last_failed: bool,
+}
+
+/// What the present segment is to the next snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Segment {
+    /// One to be covered, and followed by another.
+    Covered,
+    /// It was begun for a snapshot that failed, and serves its next try: else each try would leave
+    /// a segment behind.
+    Begun,
+    /// The folder was gone, or nothing could be made in it: it may be nowhere.
+    Doubtful,
 }
 
 #[derive(Debug)]
@@ -41,8 +51,6 @@ pub(super) struct Running {
     /// The last job that was handed over.
     pub(super) after: Option<JobId>,
     pub(super) covers: Vec<u64>,
-    /// Nothing went unrecorded since it began, so when it is done the disk knows all again.
-    pub(super) mends: bool,
 }
 
 impl Store {
@@ -52,7 +60,7 @@ impl Store {
         let since = self.snapshot.uncovered_since.filter(|_| self.snapshot.running.is_none())?;
         let retry = Duration::from_millis(SNAPSHOT_RETRY_MILLIS);
         let rest = self.snapshot.last_took * SNAPSHOT_REST_FACTOR;
-        if self.refusal.is_some() {
+        if self.refusal.as_ref().is_some_and(|refusal| matches!(refusal.ends, End::Snapshot)) {
             // Clients wait for it.
             let rest = self.snapshot.last_took.min(Duration::from_secs(SNAPSHOT_REFUSED_REST_SECS_MAX));
             return Some(self.snapshot.last_end + rest.max(retry));
@@ -79,25 +87,26 @@ impl Store {
             self.snapshot.last_took = Duration::ZERO;
             self.snapshot.last_failed = true;
             if is_unusable(&error) {
-                self.refusal.get_or_insert_with(|| refusal(&error));
+                self.doubt_folder(&error);
             }
             return Err(error);
         }
         let present = self.journal.as_ref().map(Journal::number);
         let covers = self.segments.iter().copied().filter(|segment| Some(*segment) != present).collect();
-        // Where its segment is older than this try, it goes only with the next one; until then it
-        // would be replayed over what went unrecorded since.
+        // Where its segment is older than this try, it goes only with the next one.
         let is_new = self.journal.as_ref().is_some_and(|journal| journal.len() == 0);
-        self.start_snapshot(now, covers, is_new, false);
+        self.start_snapshot(now, covers, false);
         self.snapshot.uncovered_since = Some(now.steady).filter(|_| !is_new);
         Ok(())
     }
 
     /// One that nothing was written to serves as the new one.
-    fn turn_to_new_segment(&mut self) -> io::Result<()> {
+    pub(super) fn turn_to_new_segment(&mut self) -> io::Result<()> {
         if let Some(journal) = &mut self.journal {
-            if self.snapshot.has_segment || journal.len() == 0 {
-                return Ok(());
+            match self.snapshot.segment {
+                Segment::Begun => return Ok(()),
+                Segment::Covered if journal.len() == 0 => return Ok(()),
+                Segment::Covered | Segment::Doubtful => {}
             }
             // A segment that others follow must not end in half a line: that is what damage looks like.
             journal.cut_back()?;
@@ -110,7 +119,7 @@ impl Store {
         let after = self.journal.as_ref().map(Journal::len).or(self.found_len);
         let journal = Journal::new(self.folder.create_segment(number)?, number, after);
         self.segments.push(number);
-        self.snapshot.has_segment = true;
+        self.snapshot.segment = Segment::Begun;
         self.sync.is_new = true;
         match self.journal.replace(journal).filter(Journal::is_loose) {
             Some(old) => self.sync.before.push(Arc::clone(old.file())),
@@ -130,7 +139,7 @@ impl Store {
     pub fn begin_last_snapshot(&mut self, now: Now) -> io::Result<()> {
         if self.snapshot.uncovered_since.is_some() {
             let covers = self.segments.clone();
-            self.start_snapshot(now, covers, true, true);
+            self.start_snapshot(now, covers, true);
             return Ok(());
         }
         for segment in self.segments.drain(..) {
@@ -161,12 +170,12 @@ impl Store {
         let _ = running.chunks.try_send(page.jobs);
     }
 
-    fn start_snapshot(&mut self, now: Now, covers: Vec<u64>, mends: bool, is_last: bool) {
+    fn start_snapshot(&mut self, now: Now, covers: Vec<u64>, is_last: bool) {
         let (chunks, received) = sync_channel(1);
         let updated_at = now.wall;
         self.helpers.snapshot(SnapshotRequest { chunks: received, updated_at, covers: covers.clone(), is_last });
         self.snapshot.uncovered_since = None;
-        self.snapshot.running = Some(Running { began: now.steady, chunks, after: None, covers, mends });
+        self.snapshot.running = Some(Running { began: now.steady, chunks, after: None, covers });
     }
 
     pub(super) fn end_snapshot(&mut self, result: &io::Result<SnapshotDone>, now: Instant) {
@@ -178,23 +187,23 @@ impl Store {
             Ok(done) => {
                 self.snapshot.sum = Some(done.sum);
                 self.snapshot.is_noted = true;
-                self.snapshot.has_segment = false;
+                self.snapshot.segment = Segment::Covered;
                 self.segments.retain(|segment| !running.covers.contains(segment) || done.left.contains(segment));
-                // A segment that is left would be replayed over what it does not know.
-                if running.mends && done.left.is_empty() {
-                    self.refusal = None;
-                } else if self.refusal.is_some() {
-                    self.snapshot.uncovered_since.get_or_insert(now);
-                }
+                self.refusal.take_if(|refusal| matches!(refusal.ends, End::Snapshot));
             }
             Err(error) => {
                 self.snapshot.uncovered_since.get_or_insert(now);
                 if error.kind() == io::ErrorKind::NotFound {
                     // The folder is gone, and the journal with it.
-                    self.refusal.get_or_insert_with(|| refusal(error));
+                    self.doubt_folder(error);
                 }
             }
         }
+    }
+
+    fn doubt_folder(&mut self, error: &io::Error) {
+        self.snapshot.segment = Segment::Doubtful;
+        self.refusal = Some(Refusal::new(error, End::Snapshot));
     }
 }
 

@@ -38,29 +38,10 @@ impl Up {
         self.engine.apply(record);
     }
 
-    /// A turn for which there is no room: what happened by itself has happened all the same.
-    fn turn_unrecorded(&mut self, device: &Device, record: Record) {
-        device.set_trouble(Trouble::Full);
-        self.store.append(std::slice::from_ref(&record), self.clocks.now().steady).expect_err("there is no room");
-        self.engine.apply(record);
-    }
-
     /// A turn whose last byte finds no room, and the rest of which cannot be taken back.
     fn turn_unrecorded_in_part(&mut self, device: &Device, records: &[Record]) {
         device.set_trouble(Trouble::LastByte);
         self.store.append(records, self.clocks.now().steady).expect_err("there is no room");
-    }
-
-    /// A snapshot, whatever comes of it.
-    fn snapshot(&mut self) {
-        let now = self.clocks.now();
-        if self.store.begin_snapshot(now).is_ok() {
-            while self.store.is_snapshotting() {
-                let event = self.events.recv_blocking().expect("the helpers live");
-                // Its end is looked at by what the store says then.
-                let _ = self.store.take_event(event, &self.engine, now.steady).expect("every fsync works");
-            }
-        }
     }
 
     fn sync(&mut self) {
@@ -114,40 +95,6 @@ fn a_change_that_is_there_already_is_acknowledged_only_once_it_is_on_the_disk() 
     assert_eq!(up.engine.len(), 1);
     assert!(up.store.synced() >= up.store.position());
     assert_eq!(names(device.least()), ["a"]);
-}
-
-#[test]
-fn what_went_unrecorded_is_not_called_recorded_while_an_old_segment_is_left_that_knows_less() {
-    let device = device();
-    let mut up = Up::open(&device);
-    up.turn(Record::Put(job("a")));
-    up.turn_unrecorded(&device, Record::Delete(job("a").spec.id.clone()));
-    // The snapshot works, but what it covers cannot be removed.
-    device.set_trouble(Trouble::NoRemoval);
-    up.snapshot();
-    assert_eq!(names(device.seen()), ["a"], "the segment that is left is replayed over the snapshot");
-    assert!(up.store.refusal().is_some());
-    device.set_trouble(Trouble::None);
-    up.snapshot();
-    assert_eq!(up.store.refusal(), None);
-    assert!(names(device.seen()).is_empty());
-}
-
-#[test]
-fn what_went_unrecorded_is_not_called_recorded_while_the_present_segment_knows_less() {
-    let device = device();
-    let mut up = Up::open(&device);
-    up.turn(Record::Put(job("b")));
-    // A segment is begun for a snapshot that fails, and goes on to be written to.
-    device.set_trouble(Trouble::NoRename);
-    up.snapshot();
-    up.turn(Record::Put(job("a")));
-    up.turn_unrecorded(&device, Record::Delete(job("a").spec.id.clone()));
-    device.set_trouble(Trouble::None);
-    while up.store.refusal().is_some() {
-        up.snapshot();
-    }
-    assert_eq!(names(device.seen()), ["b"]);
 }
 
 #[test]

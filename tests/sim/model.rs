@@ -138,7 +138,8 @@ impl Model {
                 taken.insert(id);
             }
         }
-        if seen.written == Some(true) {
+        // While changes are refused nothing is written but to see whether there is room.
+        if seen.written == Some(true) && !seen.refuses {
             touched.extend(taken);
             for id in touched {
                 self.history(&id).record();

@@ -71,6 +71,8 @@ pub(crate) struct World {
     reports: Vec<(Token, Outcome)>,
     /// Something was wrong with the disk, so changes may be refused.
     may_refuse: bool,
+    /// Something may have gone unrecorded that is not written down yet.
+    is_behind: bool,
     tally: Tally,
     /// What happened last.
     story: Story,
@@ -99,6 +101,7 @@ impl World {
             questions: Vec::new(),
             reports: Vec::new(),
             may_refuse: false,
+            is_behind: false,
             tally: Tally::default(),
             story: Story::new(is_told),
         }
@@ -285,6 +288,10 @@ impl World {
             let slept = process.wakes_at <= now;
             let Some(wake) = process.arrival().or(slept.then_some(Wake::Time)) else {
                 assert!(process.has_taken_all(), "something has arrived, and the loop sleeps");
+                let has_caught_up = !process.rests && process.scheduler.store().refusal().is_none();
+                if has_caught_up && std::mem::take(&mut self.is_behind) {
+                    self.model.all_recorded();
+                }
                 return;
             };
             self.turn(wake);

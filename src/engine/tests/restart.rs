@@ -6,7 +6,7 @@ use super::harness::{World, check};
 use super::words::at;
 use crate::engine::{Command, Engine, Planned, Record, Turn};
 use crate::job::{Job, JobId};
-use crate::limits::TURN_RECOVERED_MAX;
+use crate::limits::TURN_LATE_RECORDS_MAX;
 
 #[test]
 fn instants_that_passed_while_the_service_was_down_are_skipped_on_the_same_grid() {
@@ -117,7 +117,7 @@ fn passed() -> Vec<Record> {
         spec.id = id(number);
         Record::Put(Job { spec: spec.into(), progress: template.progress.clone() })
     };
-    (0..2 * TURN_RECOVERED_MAX + 7).map(named).collect()
+    (0..2 * TURN_LATE_RECORDS_MAX + 7).map(named).collect()
 }
 
 fn id(number: usize) -> JobId {
@@ -143,7 +143,7 @@ fn what_a_recovery_changed_goes_into_records_in_bites_by_id() {
     let (count, now) = (stored.len(), at("45"));
     let mut engine = started(&stored, now);
     let mut taken = Vec::new();
-    for bite in [TURN_RECOVERED_MAX, TURN_RECOVERED_MAX, 7] {
+    for bite in [TURN_LATE_RECORDS_MAX, TURN_LATE_RECORDS_MAX, 7] {
         assert_eq!(engine.next_wake(now), Some(now), "there is more to write down");
         let records = engine.take_records();
         assert_eq!(records.len(), bite);
@@ -153,6 +153,37 @@ fn what_a_recovery_changed_goes_into_records_in_bites_by_id() {
     assert!(taken.iter().map(Record::id).eq((0..count).map(id).collect::<Vec<_>>().iter()));
     stored.extend(taken);
     assert_eq!(jobs(&started(&stored, at("46"))), jobs(&engine), "another start finds nothing to change");
+}
+
+#[test]
+fn what_could_not_be_written_comes_again_once_a_job_and_as_it_is_then() {
+    let mut stored = passed();
+    let mut engine = started(&stored, at("45"));
+    while !engine.take_records().is_empty() {}
+    for second in ["50", "60"] {
+        let mut turn = Turn::default();
+        while engine.fire_due(at(second), 1_000, &mut turn) {}
+        engine.dispatch(at(second), &mut turn);
+        let records = engine.take_records();
+        assert_eq!(records.len(), stored.len());
+        engine.unwritten(&records);
+        assert_eq!(engine.next_wake(at(second)), Some(at(second) + jiff::SignedDuration::from_secs(10)));
+        assert!(engine.take_records().is_empty(), "it would fail again");
+    }
+    engine.write_again();
+    let mut again = Vec::new();
+    while engine.next_wake(at("60")) == Some(at("60")) {
+        let records = engine.take_records();
+        assert!(records.len() <= TURN_LATE_RECORDS_MAX);
+        again.extend(records);
+    }
+    assert_eq!(again.len(), stored.len());
+    stored.extend(again);
+    let mut other = Engine::new(1);
+    for record in stored {
+        other.apply(record);
+    }
+    assert_eq!(jobs(&other), jobs(&engine));
 }
 
 /// Whatever happens to such a job first, its record is written with that, in time and once.

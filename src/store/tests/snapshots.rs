@@ -1,8 +1,9 @@
 //! Snapshots that fail, folders that change under a running store, and what becomes well again.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::super::{End, Refusal};
 use super::world::{World, now, put};
 
 const JOBS: &str = "jobs.json";
@@ -62,7 +63,8 @@ fn a_snapshot_that_took_long_to_fail_rests_before_the_next_try() {
         let due = up.store.snapshot_due().expect("it is tried again");
         let waits = due - up.store.snapshot.last_end;
         assert!(waits >= rest && waits < rest + Duration::from_secs(49), "{waits:?} after {took:?}");
-        up.store.refusal = Some("there was no room".to_owned());
+        let reason = "there was no folder".to_owned();
+        up.store.refusal = Some(Refusal { reason, ends: End::Snapshot });
         let waits = up.store.snapshot_due().expect("it is tried again") - up.store.snapshot.last_end;
         assert!(
             waits >= took.max(Duration::from_secs(1)) && waits < took + Duration::from_secs(2),
@@ -149,11 +151,10 @@ fn half_a_line_that_cannot_be_cut_back_keeps_the_journal_from_going_on_behind_it
     up.store.begin_snapshot(now()).expect("there is room again");
     assert_eq!(world.read("journal-000001.jsonl"), before, "the half line went first");
     assert_eq!(up.store.sync.before.len(), 1, "and is gone for good before the next segment is fsynced");
-    // Fires are written down while it runs; changes wait for its end.
+    up.store.look_for_room(Instant::now());
+    assert_eq!(up.store.refusal(), None);
     up.turn(&[super::world::progress("a", "fired")]);
-    assert!(up.store.refusal().is_some());
     up.await_snapshot().expect("there is room again");
-    assert_eq!(up.store.refusal(), None, "the disk knows all again");
     up.sync();
     up.kill();
     assert_eq!(world.open().names(), "a=1/fired");
@@ -170,6 +171,7 @@ fn half_a_line_at_the_begin_of_a_segment_goes_before_the_next_one_is_written() {
     up.store.journal.as_mut().expect("it is the same").set_file_again(file);
     // Nothing was written to the segment, so it serves this snapshot too.
     up.store.begin_snapshot(now()).expect("there is room again");
+    up.store.look_for_room(Instant::now());
     up.turn(&[put("a", "2")]);
     let text = world.read("journal-000001.jsonl");
     assert!(text.ends_with(b"}\n"), "{}", String::from_utf8_lossy(&text));
@@ -180,23 +182,46 @@ fn half_a_line_at_the_begin_of_a_segment_goes_before_the_next_one_is_written() {
 }
 
 #[test]
-fn what_went_unrecorded_during_a_snapshot_waits_for_the_next_one() {
+fn where_there_is_room_for_the_journal_changes_are_taken_though_there_is_none_for_a_snapshot() {
+    let world = World::new();
+    let mut up = world.open();
+    up.synced_turn(&[put("a", "1")]);
+    blocked(&world);
+    up.snapshot().expect_err("it has no place");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has one");
+    let file = up.store.journal.as_mut().expect("there is room for one").set_file(full);
+    up.try_turn(&[put("a", "2")]).expect_err("there is no room");
+    let due = up.store.room_look_due().expect("it is looked for");
+    up.store.look_for_room(due);
+    assert!(up.store.refusal().is_some(), "there is none yet");
+    assert!(up.store.room_look_due().is_some_and(|next| next > due), "it is looked for again");
+    up.store.journal.as_mut().expect("it is the same").set_file_again(file);
+    up.store.look_for_room(due);
+    assert_eq!((up.store.refusal(), up.store.room_look_due()), (None, None));
+    up.synced_turn(&[put("b", "1")]);
+    up.kill();
+    unblocked(&world);
+    let up = world.open();
+    assert_eq!((up.names(), up.cut.as_ref()), ("a=1 b=1".to_owned(), None));
+}
+
+#[test]
+fn a_folder_that_comes_anew_during_a_snapshot_gets_a_new_segment() {
     let world = World::new();
     let mut up = world.open();
     up.synced_turn(&[put("a", "1")]);
     up.store.begin_snapshot(now()).expect("there is room");
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has one");
-    let file = up.store.journal.as_mut().expect("there is room for one").set_file(full);
-    up.store.append(&[super::world::progress("a", "fired")], std::time::Instant::now()).expect_err("there is no room");
-    up.engine.apply(super::world::progress("a", "fired"));
-    up.await_snapshot().expect("it writes elsewhere");
-    assert!(up.store.refusal().is_some(), "it may have passed the job already");
-    up.store.journal.as_mut().expect("it is the same").set_file_again(file);
-    assert!(up.store.snapshot_due().is_some());
-    up.snapshot().expect("there is room");
+    let away = world.path().with_extension("away");
+    fs::rename(world.path(), &away).expect("own folder");
+    up.await_snapshot().expect_err("there is no folder");
+    fs::remove_dir_all(away).expect("own folder");
+    assert!(up.store.refusal().is_some());
+    fs::create_dir(world.path()).expect("its parent is there");
+    up.snapshot().expect("there is a folder again");
     assert_eq!(up.store.refusal(), None);
+    up.synced_turn(&[put("b", "1")]);
     up.kill();
-    assert_eq!(world.open().names(), "a=1/fired");
+    assert_eq!(world.open().names(), "a=1 b=1");
 }
 
 #[test]

@@ -33,9 +33,7 @@ impl World {
         let (syncs, snapshots) = (store.is_syncing(), store.is_snapshotting());
         assert!(self.may_refuse || !refuses, "changes are refused for no reason");
         self.tally.refused += u64::from(refuses && !had_refused);
-        if had_refused && !refuses {
-            self.model.all_recorded();
-        }
+        self.is_behind |= refuses;
         let is_over = !refuses && !snapshots && self.device.trouble() == Trouble::None;
         self.may_refuse &= !is_over;
         assert!(syncs || !self.model.has_unanswered(), "changes wait for an fsync that nobody asked for");

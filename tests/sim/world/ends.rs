@@ -92,6 +92,7 @@ impl World {
                 self.device.die_in(1 + self.random.below(8));
             }
         }
+        self.is_behind = false;
         self.may_refuse = self.up().scheduler.store().refusal().is_some() || self.device.trouble() != Trouble::None;
         let found = self.up().jobs();
         self.model.restart(&found, self.clocks.now().wall, after_power_cut);
