@@ -62,10 +62,16 @@ pub const PAGE_JOBS_MAX: usize = 256;
 pub const PAGE_SCAN_MAX: usize = 4_096;
 /// How many letters a turn takes.
 pub const TURN_LETTERS_MAX: usize = 256;
+/// How many bytes of bodies the changes of a turn may have before the rest waits for the next one: writing
+/// them down takes some milliseconds.
+pub const TURN_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// How many changes may wait for an fsync. More come together only where the disk hangs and clients come
+/// again and again.
+pub const CHANGES_WAITING_MAX: usize = 16_384;
 /// How many words of the disk's helpers a turn takes; they tell at most as many at once. A snapshot
 /// wants a chunk of jobs each time, and must not hold a turn up until it is whole.
 pub const TURN_DISK_EVENTS_MAX: usize = 4;
-/// How many due jobs a turn takes.
+/// How many due jobs a turn takes, and how many attempts it starts.
 pub const TURN_FIRES_MAX: usize = 256;
 /// How many late records a turn writes down: after a long stop, or a full disk, it may be one of every job.
 pub const TURN_LATE_RECORDS_MAX: usize = 256;
@@ -124,7 +130,7 @@ pub const KEY_ABSENCE_LOOK_MILLIS: u64 = 50;
 /// Events of one rotation come in bursts; one look after this time answers them all.
 pub const KEY_EVENTS_GATHER_MILLIS: u64 = 50;
 /// How many ended attempts a turn takes.
-pub const TURN_REPORTS_MAX: usize = 1_024;
+pub const TURN_REPORTS_MAX: usize = 256;
 /// How long requests that are being answered may take to end at a shutdown; the attempts in
 /// flight end meanwhile.
 pub const SHUTDOWN_REQUESTS_SECS: u64 = 5;

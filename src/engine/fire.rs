@@ -23,9 +23,13 @@ impl Engine {
         self.due.first().is_some_and(|(due, _)| due <= now)
     }
 
-    /// Gives waiting runs to free workers.
-    pub fn dispatch(&mut self, now: Timestamp, turn: &mut Turn) {
-        while self.can_dispatch() {
+    /// Gives waiting runs to free workers, at most `bite` of them; [`Engine::next_wake`] says whether
+    /// there are more.
+    pub fn dispatch(&mut self, now: Timestamp, bite: usize, turn: &mut Turn) {
+        for _ in 0..bite {
+            if !self.can_dispatch() {
+                return;
+            }
             let Some((_, slot)) = self.queue.first_key_value() else { return };
             let (slot, token) = (*slot, Token(self.token_end));
             self.token_end += 1;

@@ -22,7 +22,7 @@ use crate::engine::{Command, Engine, Event, Refusal, Start, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::Job;
-use crate::limits::TURN_SLEEP_MILLIS_MAX;
+use crate::limits::{CHANGES_WAITING_MAX, TURN_SLEEP_MILLIS_MAX};
 use crate::store::{DiskEvent, Position, Store};
 use crate::vitals::Vitals;
 use tell::{BusyWatch, LateWatch, SnapshotWatch};
@@ -118,7 +118,9 @@ struct Waiting {
 pub struct Scheduler {
     parts: Parts,
     waiting: VecDeque<Waiting>,
-    /// Commands for a job that another command of their turn was for.
+    /// How many of them there may be.
+    waiting_max: usize,
+    /// Commands for a job that another command of their turn was for, or for which that had no room.
     deferred: VecDeque<(Command, Reply)>,
     /// Lists for which the turn had looked at enough jobs.
     unread: Vec<Letter>,
@@ -142,13 +144,18 @@ pub struct Scheduler {
 /// Why the process has to end at once.
 pub fn run(parts: Parts) -> Result<usize, Fatal> {
     let mut scheduler = Scheduler::new(parts);
-    async_io::block_on(async {
+    let ended = async_io::block_on(async {
         while !scheduler.has_ended() {
             let wake = scheduler.wait().await;
             scheduler.turn(wake)?;
         }
-        scheduler.save().await
-    })
+        scheduler.finish().await
+    });
+    if ended.is_err() {
+        // The process ends. Dropping would wait for the store's helpers, and one may hang at the same disk.
+        std::mem::forget(scheduler);
+    }
+    ended
 }
 
 impl Scheduler {
@@ -158,6 +165,7 @@ impl Scheduler {
         let mut scheduler = Self {
             parts,
             waiting: VecDeque::new(),
+            waiting_max: CHANGES_WAITING_MAX,
             deferred: VecDeque::new(),
             unread: Vec::new(),
             untold: Vec::new().into_iter(),
@@ -240,6 +248,10 @@ impl Scheduler {
     ///
     /// What could not be saved.
     pub async fn save(mut self) -> Result<usize, Fatal> {
+        self.finish().await
+    }
+
+    async fn finish(&mut self) -> Result<usize, Fatal> {
         for event in self.untold.by_ref() {
             tell::event(&event, None);
         }

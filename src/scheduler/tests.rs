@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use futures_lite::future::block_on;
 use serde_json::{Value, json};
@@ -12,7 +13,9 @@ use super::*;
 use crate::clock::Machine;
 use crate::engine::{Filter, Record, Refusal};
 use crate::job::{Defaults, GoDuration, JobId, stored_job};
-use crate::limits::{PAGE_SCAN_MAX, TURN_FIRES_MAX, TURN_LATE_RECORDS_MAX, TURN_LETTERS_MAX, TURN_SCAN_MAX};
+use crate::limits::{
+    PAGE_SCAN_MAX, TURN_BODY_BYTES_MAX, TURN_FIRES_MAX, TURN_LATE_RECORDS_MAX, TURN_LETTERS_MAX, TURN_SCAN_MAX,
+};
 use crate::store::Directory;
 
 const DEFAULTS: Defaults =
@@ -52,6 +55,11 @@ struct Bench {
 }
 
 fn bench(jobs: impl IntoIterator<Item = Job>) -> Bench {
+    let (folder, parts, letters, starts) = parts(jobs);
+    Bench { folder, scheduler: Scheduler::new(parts), letters, starts }
+}
+
+fn parts(jobs: impl IntoIterator<Item = Job>) -> (Folder, Parts, Sender<Letter>, Receiver<Start>) {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let folder = Folder(std::env::temp_dir().join(format!("ksana-scheduler-{}-{number}", process::id())));
     let mut engine = Engine::new(1);
@@ -74,8 +82,7 @@ fn bench(jobs: impl IntoIterator<Item = Job>) -> Bench {
         vitals: Arc::new(Vitals::new()),
         late_warn: Duration::from_hours(1),
     };
-    let scheduler = Scheduler::new(parts);
-    Bench { folder, scheduler, letters, starts }
+    (folder, parts, letters, starts)
 }
 
 /// A data folder of a test's own.
@@ -280,4 +287,58 @@ fn the_end_answers_who_waits_and_turns_away_who_comes_too_late() {
     names.sort();
     assert_eq!(names, [".lock", "jobs.json"]);
     assert!(fs::read_to_string(bench.folder.0.join("jobs.json")).expect("it is there").contains("\"enabled\": false"));
+}
+
+#[test]
+fn long_bodies_are_spread_over_turns_and_keep_their_order() {
+    let mut bench = bench([]);
+    let long = "x".repeat(TURN_BODY_BYTES_MAX / 2);
+    let created = |number: usize| {
+        let http = json!({"url": "http://127.0.0.1:9/", "method": "POST", "body": long});
+        Command::Create { spec: job(&format!("j{number}"), &json!({"http": http})).spec, enabled: true }
+    };
+    let answers: Vec<_> = (0..5).map(|number| bench.change(created(number))).collect();
+    let last = bench.change(Command::Pause(id("j4")));
+    for known in [2, 4, 5] {
+        bench.turn();
+        assert_eq!(bench.scheduler.parts.engine.len(), known);
+        assert_eq!(bench.scheduler.sleep().is_none(), known < 5 || !bench.scheduler.deferred.is_empty());
+    }
+    bench.until(|_| !last.is_empty());
+    assert!(answers.iter().all(|answer| answer.try_recv().is_ok_and(|done| done.is_ok())));
+    assert!(last.try_recv().is_ok_and(|done| done.is_ok()));
+}
+
+#[test]
+fn changes_that_pile_up_before_an_fsync_are_refused_until_it_ends() {
+    let mut bench = bench([job("a", &json!({})), job("b", &json!({}))]);
+    bench.scheduler.waiting_max = 1;
+    let (first, second) = (bench.change(Command::Pause(id("a"))), bench.change(Command::Pause(id("b"))));
+    bench.turn();
+    assert!(matches!(second.try_recv(), Ok(Err(Refusal::Disk(_)))));
+    assert!(bench.scheduler.parts.engine.job(&id("b")).is_some_and(|job| job.progress.enabled));
+    assert_eq!(bench.scheduler.parts.vitals.readiness().reasons.len(), 1, "/ready says so");
+    bench.until(|_| !first.is_empty());
+    let again = bench.change(Command::Pause(id("b")));
+    bench.until(|_| !again.is_empty());
+    assert!(again.try_recv().is_ok_and(|done| done.is_ok()));
+}
+
+#[test]
+fn an_end_by_an_error_waits_for_no_helper_that_hangs() {
+    let (folder, parts, letters, starts) = parts([job("a", &json!({})), job("b", &json!({}))]);
+    // Whoever opens it to write waits until somebody reads: the snapshot hangs.
+    let made = process::Command::new("mkfifo").arg(folder.0.join("jobs.json.tmp")).status().expect("it is everywhere");
+    assert!(made.success());
+    let (end, ended) = std::sync::mpsc::sync_channel(1);
+    let ask = |command| letters.try_send(Letter::Change { command, reply: async_channel::bounded(1).0 });
+    ask(Command::Pause(id("a"))).expect("there is room");
+    thread::Builder::new().spawn(move || end.send(run(parts))).expect("the machine has room for a thread");
+    while !folder.0.join("journal-000002.jsonl").exists() {
+        thread::yield_now();
+    }
+    drop(starts);
+    ask(Command::RunNow { id: id("b"), run_id: uuid::Uuid::nil() }).expect("there is room");
+    let ended = ended.recv_timeout(Duration::from_mins(1)).expect("it waits for nobody");
+    assert!(matches!(ended, Err(Fatal::Executor)), "{ended:?}");
 }

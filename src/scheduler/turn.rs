@@ -8,13 +8,13 @@ use jiff::Timestamp;
 
 use super::{Fatal, Order, Reply, Scheduler, Waiting, Wake, tell};
 use crate::clock::Now;
-use crate::engine::{Command, Record, Refusal, Start, Turn};
+use crate::engine::{Command, Event, Record, Refusal, Start, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::{Job, JobId};
 use crate::limits::{
-    PAGE_SCAN_MAX, TURN_DISK_EVENTS_MAX, TURN_FIRES_MAX, TURN_LETTERS_MAX, TURN_RECOVERY_LINES_MAX, TURN_REPORTS_MAX,
-    TURN_SCAN_MAX, WRITE_STALL_MILLIS,
+    PAGE_SCAN_MAX, TURN_BODY_BYTES_MAX, TURN_DISK_EVENTS_MAX, TURN_FIRES_MAX, TURN_LETTERS_MAX,
+    TURN_RECOVERY_LINES_MAX, TURN_REPORTS_MAX, TURN_SCAN_MAX, WRITE_STALL_MILLIS,
 };
 
 /// What has arrived since the last turn.
@@ -44,7 +44,7 @@ impl Scheduler {
         self.land(&arrived.reports, now.wall, &mut turn);
         if self.order.is_none() {
             self.more_due = self.parts.engine.fire_due(now.wall, TURN_FIRES_MAX, &mut turn);
-            self.parts.engine.dispatch(now.wall, &mut turn);
+            self.parts.engine.dispatch(now.wall, TURN_FIRES_MAX, &mut turn);
         } else {
             self.more_due = false;
         }
@@ -58,7 +58,7 @@ impl Scheduler {
             self.parts.engine.unwritten(&records[..own]);
         }
         self.start(turn.starts, now)?;
-        for event in turn.events.into_iter().chain(self.untold.by_ref().take(TURN_RECOVERY_LINES_MAX)) {
+        for event in turn.events.into_iter().chain(self.take_untold()) {
             tell::event(&event, None);
         }
         self.settle(ready, &written);
@@ -108,6 +108,15 @@ impl Scheduler {
         Ok(())
     }
 
+    fn take_untold(&mut self) -> Vec<Event> {
+        let taken = self.untold.by_ref().take(TURN_RECOVERY_LINES_MAX).collect();
+        if self.untold.len() == 0 {
+            // It may have held a line for every job.
+            self.untold = Vec::new().into_iter();
+        }
+        taken
+    }
+
     fn land(&mut self, reports: &[Report], now: Timestamp, turn: &mut Turn) {
         for report in reports {
             let events = turn.events.len();
@@ -136,24 +145,36 @@ impl Scheduler {
     fn plan(&mut self, commands: Vec<(Command, Reply)>, now: Timestamp) -> Vec<Ready> {
         let mut ready = Vec::new();
         let mut touched: HashSet<JobId> = HashSet::new();
+        let mut body_bytes = 0;
         for (command, reply) in commands {
-            if touched.contains(command.id()) {
+            if touched.contains(command.id()) || body_bytes >= TURN_BODY_BYTES_MAX {
                 self.deferred.push_back((command, reply));
                 continue;
             }
-            let planned = self.parts.engine.plan(&command, now).and_then(|planned| match self.parts.store.refusal() {
-                Some(reason) if planned.record.is_some() => Err(Refusal::Disk(reason.to_owned())),
+            let planned = self.parts.engine.plan(&command, now).and_then(|planned| match self.refusal(ready.len()) {
+                Some(reason) if planned.record.is_some() => Err(Refusal::Disk(reason)),
                 _ => Ok(planned),
             });
             match planned {
                 Ok(planned) => {
                     touched.insert(command.id().clone());
+                    if let Some(Record::Put(job)) = &planned.record {
+                        body_bytes += job.spec.http.body.len();
+                    }
                     ready.push(Ready { record: planned.record, reply, job: planned.job });
                 }
                 Err(refusal) => answer(&reply, Err(refusal)),
             }
         }
         ready
+    }
+
+    /// Why no change is taken, where so many of this turn are taken already.
+    fn refusal(&self, ready: usize) -> Option<String> {
+        let waiting = self.waiting.len() + ready;
+        let hangs = || format!("the disk hangs: {waiting} changes wait for an fsync");
+        let refusal = self.parts.store.refusal().map(str::to_owned);
+        refusal.or_else(|| (waiting >= self.waiting_max).then(hangs))
     }
 
     fn write(&mut self, records: &[Record], now: Now) -> Result<(), String> {
@@ -237,10 +258,11 @@ impl Scheduler {
         if parts.store.room_look_due().is_some_and(|due| due <= now.steady) {
             parts.store.look_for_room(now.steady);
         }
-        let refusal = parts.store.refusal().map(str::to_owned);
-        if refusal.is_none() {
+        if parts.store.refusal().is_none() {
             parts.engine.write_again();
         }
+        let refusal = self.refusal(0);
+        let Self { parts, .. } = self;
         if refusal != self.told_refusal {
             tell::refusal(refusal.as_deref());
             parts.vitals.set_store_refusal(refusal.clone());

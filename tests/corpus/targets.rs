@@ -233,7 +233,7 @@ fn live(records: Vec<Record>) {
     engine.recover(now, &mut turn);
     for _ in 0..4 {
         engine.fire_due(now, 8, &mut turn);
-        engine.dispatch(now, &mut turn);
+        engine.dispatch(now, usize::MAX, &mut turn);
         follow(&mut follower, engine.take_records());
         for start in std::mem::take(&mut turn.starts) {
             engine.ended(start.token, &Outcome::new(Verdict::Retryable, "503"), now, &mut turn);

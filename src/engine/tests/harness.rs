@@ -254,7 +254,7 @@ impl World {
             engine.ended(token, &outcome, now, &mut turn);
         }
         while engine.fire_due(now, 1, &mut turn) {}
-        engine.dispatch(now, &mut turn);
+        engine.dispatch(now, usize::MAX, &mut turn);
         let mut records = engine.take_records();
         let answer = command.map(|command| engine.plan(command, now));
         if let Some(Ok(Planned { record: Some(record), .. })) = &answer {

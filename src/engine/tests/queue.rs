@@ -57,11 +57,13 @@ fn due_jobs_are_taken_in_bites_and_the_earliest_first() {
     }
     let (now, mut turn) = (at("100"), Turn::default());
     assert!(engine.fire_due(now, 2, &mut turn), "three more are due");
-    engine.dispatch(now, &mut turn);
+    engine.dispatch(now, 1, &mut turn);
+    assert_eq!((turn.starts.len(), engine.next_wake(now)), (1, Some(now)), "one more can start");
+    engine.dispatch(now, usize::MAX, &mut turn);
     assert_eq!(engine.next_wake(now), Some(now));
     assert!(engine.fire_due(now, 2, &mut turn));
     assert!(!engine.fire_due(now, 2, &mut turn), "the bite was not full");
-    engine.dispatch(now, &mut turn);
+    engine.dispatch(now, usize::MAX, &mut turn);
     let order: Vec<_> = turn.starts.iter().map(|start| start.spec.id.as_str()).collect();
     assert_eq!(order, ["e", "b", "d", "c", "a"]);
     let records = engine.take_records();
@@ -81,7 +83,7 @@ fn a_job_that_is_always_due_starves_nobody() {
     for second in 10..60 {
         let mut turn = Turn::default();
         engine.fire_due(at(&second.to_string()), 1, &mut turn);
-        engine.dispatch(at(&second.to_string()), &mut turn);
+        engine.dispatch(at(&second.to_string()), usize::MAX, &mut turn);
         starts_of_b += turn.starts.iter().filter(|start| start.spec.id.as_str() == "b").count();
     }
     assert!(starts_of_b > 0);

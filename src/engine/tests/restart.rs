@@ -163,7 +163,7 @@ fn what_could_not_be_written_comes_again_once_a_job_and_as_it_is_then() {
     for second in ["50", "60"] {
         let mut turn = Turn::default();
         while engine.fire_due(at(second), 1_000, &mut turn) {}
-        engine.dispatch(at(second), &mut turn);
+        engine.dispatch(at(second), usize::MAX, &mut turn);
         let records = engine.take_records();
         assert_eq!(records.len(), stored.len());
         engine.unwritten(&records);
@@ -208,7 +208,7 @@ fn what_happens_between_the_bites_is_written_with_its_turn() {
     engine.apply(Record::Put(fresh));
 
     let mut turn = Turn::default();
-    engine.dispatch(at("46"), &mut turn);
+    engine.dispatch(at("46"), usize::MAX, &mut turn);
     assert_eq!(turn.starts.iter().map(|start| &start.spec.id).collect::<Vec<_>>(), [&last]);
     let records = engine.take_records();
     assert_eq!(records[0].id(), &last, "a fire is on the disk before its request is sent");
