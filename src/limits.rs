@@ -49,6 +49,9 @@ pub const SNAPSHOT_CHUNK_JOBS: usize = 512;
 /// A `jobs.json` up to this size is read whole; a larger one in pieces of it, each of about a
 /// thousand jobs, so that its text costs a start no memory.
 pub const SNAPSHOT_PIECE_BYTES: usize = 1024 * 1024;
+/// A job of the largest body and the most headers, with every byte of them escaped, takes half of this. What
+/// is longer in a large `jobs.json` has lost its end, which only a strict reader of the whole can tell.
+pub const SNAPSHOT_JOB_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How many threads read a large `jobs.json` at most; behind as many, the one that takes the jobs is the last.
 pub const SNAPSHOT_READERS_MAX: usize = 4;
 /// The most of what nobody waits for that a power cut may cost.

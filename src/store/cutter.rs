@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::checksum::Crc32;
 use super::snapshot::Sum;
+use crate::limits::SNAPSHOT_JOB_BYTES_MAX;
 
 /// A byte that means something in a string: it ends it, or escapes the next.
 const IN_STRINGS: u8 = 1;
@@ -33,11 +34,11 @@ pub(super) struct Piece {
 
 /// What a file holds beside its jobs.
 pub(super) struct Frame {
-    /// Its text with `0` in the place of each job. A job without an end leaves it open.
+    /// Its text with `0` in the place of each job. A job without an end leaves it open, and there it ends.
     pub(super) text: Vec<u8>,
     /// How many jobs were cut out.
     pub(super) jobs: usize,
-    /// What tells the content of the file from another.
+    /// What tells the content of the file, as far as it was read, from another.
     pub(super) sum: Sum,
 }
 
@@ -47,7 +48,7 @@ pub(super) struct Cutter<R> {
     piece_bytes: usize,
     crc: Crc32,
     len: u64,
-    /// What was read and not handed over: at the start of a piece, the beginning of a job.
+    /// What was read and not handed over: where no job has ended since, the beginning of one.
     text: Vec<u8>,
     /// How much of the text was looked at.
     at: usize,
@@ -91,17 +92,37 @@ impl<R: Read> Cutter<R> {
         }
     }
 
-    /// The next jobs; `None` at the end of the file.
+    /// The next jobs, at least one; `None` at the end of the file, and where a job has none.
     pub(super) fn next(&mut self) -> io::Result<Option<Piece>> {
+        while self.read_more()? {
+            let jobs = self.scan();
+            if !jobs.is_empty() {
+                return Ok(Some(self.hand_over(jobs)));
+            }
+            match &self.inside {
+                // Its text waits where it is: a copy at each step would cost a lost brace hours.
+                Some(job) if self.text.len() - job.begin <= SNAPSHOT_JOB_BYTES_MAX => {}
+                Some(_) => return Ok(None),
+                None => {
+                    self.text.clear();
+                    self.at = 0;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_more(&mut self) -> io::Result<bool> {
         let kept = self.text.len();
-        self.text.reserve_exact(self.piece_bytes);
+        self.text.reserve(self.piece_bytes);
         let read = self.source.by_ref().take(self.piece_bytes as u64).read_to_end(&mut self.text)?;
         self.crc.update(&self.text[kept..]);
         self.len += read as u64;
-        if read == 0 {
-            return Ok(None);
-        }
-        let jobs = self.scan();
+        Ok(read > 0)
+    }
+
+    /// Hands over the text up to the job that the cut is in.
+    fn hand_over(&mut self, jobs: Vec<Range<usize>>) -> Piece {
         self.jobs += jobs.len();
         let rest = self.inside.as_ref().map_or(self.text.len(), |job| job.begin);
         let rest_text = self.text[rest..].to_vec();
@@ -109,10 +130,10 @@ impl<R: Read> Cutter<R> {
         if let Some(job) = &mut self.inside {
             job.begin = 0;
         }
-        Ok(Some(Piece { text: std::mem::replace(&mut self.text, rest_text), jobs }))
+        Piece { text: std::mem::replace(&mut self.text, rest_text), jobs }
     }
 
-    /// The rest of the file, when there is no more.
+    /// What the file holds beside its jobs, when there are no more.
     pub(super) fn finish(self) -> Frame {
         Frame { text: self.frame, jobs: self.jobs, sum: Sum { crc: self.crc.finish(), len: self.len } }
     }
@@ -199,6 +220,58 @@ impl<R: Read> Cutter<R> {
                 self.in_jobs &= self.depth >= 2;
             }
             _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    const PIECE_BYTES: usize = 64;
+
+    /// All pieces of a source, and how much of it was read.
+    fn cut(source: impl Read) -> (Vec<Piece>, u64) {
+        let mut cutter = Cutter::new(source, PIECE_BYTES);
+        let pieces = std::iter::from_fn(|| cutter.next().expect("nothing fails in memory")).collect();
+        (pieces, cutter.finish().sum.len)
+    }
+
+    /// What is handed over is copied at most once more, as the beginning of the next piece.
+    #[test]
+    fn a_job_without_an_end_is_not_handed_over_again_and_again() {
+        let jobs: Vec<_> = (0..200).map(|number| format!(r#"{{"id": "{number}", "http": {{"url": "a"}}}}"#)).collect();
+        let whole = format!("{{\"jobs\": [{}]}}", jobs.join(",\n"));
+        for broken in [whole.replacen('}', "", 1), whole.replacen("7\"", "7", 1), whole.replacen("\"a\"}}", "\"a\"", 9)]
+        {
+            assert!(broken.len() < whole.len() && broken.len() > 50 * PIECE_BYTES);
+            let (pieces, read) = cut(Cursor::new(&broken));
+            let copied: usize = pieces.iter().map(|piece| piece.text.len()).sum();
+            assert_eq!(read, broken.len() as u64);
+            assert!(copied <= 2 * broken.len(), "{copied} bytes of {}", broken.len());
+        }
+        assert_eq!(cut(Cursor::new(&whole)).0.iter().map(|piece| piece.jobs.len()).sum::<usize>(), 200);
+    }
+
+    #[test]
+    fn nothing_without_a_job_is_handed_over() {
+        let job = format!("{{\"body\": \"{}\"}}", "b".repeat(10 * PIECE_BYTES));
+        let spaces = " ".repeat(10 * PIECE_BYTES);
+        let (pieces, _) = cut(Cursor::new(format!("{spaces}{{\"jobs\": [{spaces}{job},{spaces}{job}]}}{spaces}")));
+        assert!(pieces.iter().all(|piece| piece.jobs.len() == 1), "{}", pieces.len());
+        let found: Vec<_> = pieces.iter().map(|piece| &piece.text[piece.jobs[0].clone()]).collect();
+        assert_eq!(found, [job.as_bytes(); 2]);
+    }
+
+    #[test]
+    fn a_job_that_is_longer_than_any_is_given_up() {
+        for endless in ["{\"jobs\": [{", "{\"jobs\": [{\""] {
+            let (pieces, read) =
+                cut(Cursor::new(endless).chain(io::repeat(b'a').take(2 * SNAPSHOT_JOB_BYTES_MAX as u64)));
+            assert_eq!(pieces.len(), 0);
+            assert!(read <= (SNAPSHOT_JOB_BYTES_MAX + 2 * PIECE_BYTES) as u64, "{read} bytes");
         }
     }
 }

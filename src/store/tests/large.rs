@@ -50,6 +50,7 @@ fn what_cannot_be_taken_is_told_by_line_and_column() {
             ["the id 000007 stands twice".to_owned(), format!("line {} column ", last + 1)],
         ),
         (file("jobs", (0..count()).map(broken)), ["nmae".to_owned(), format!("line {last} column ")]),
+        (file("jobs", all()).replacen("}}", "}", 1), ["string".to_owned(), "line 3 column ".to_owned()]),
         (file("jobs", all()) + "{}", ["trailing".to_owned(), format!("line {} column 1", last + 1)]),
     ] {
         let world = World::new();
