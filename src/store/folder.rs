@@ -68,8 +68,9 @@ impl Folder {
         self.disk.len(&segment(number))
     }
 
-    pub(super) fn read_segment(&self, number: u64) -> io::Result<Vec<u8>> {
-        self.disk.read(&segment(number))
+    /// A segment's text, to be read a piece at a time.
+    pub(super) fn segment_reader(&self, number: u64) -> io::Result<Box<dyn io::Read + Send>> {
+        self.disk.reader(&segment(number))
     }
 
     /// Begins a segment, which must be new.

@@ -16,6 +16,7 @@ mod line;
 mod load;
 mod mistake;
 mod recovery;
+mod segment;
 mod snapshot;
 mod snapshots;
 #[cfg(test)]

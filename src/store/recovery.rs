@@ -5,8 +5,8 @@ use std::io::{self, Cursor, Read};
 use std::path::PathBuf;
 
 use super::folder::{Folder, sum_line};
-use super::line::{self, Line};
 use super::load;
+use super::segment::{Segment, Walk};
 use super::snapshot::{self, Sum};
 use crate::engine::Record;
 use crate::job::Defaults;
@@ -157,38 +157,43 @@ pub(super) fn read_snapshot(
     })
 }
 
-/// A segment as it lies on the disk, read up to its first bad line.
-struct Segment {
-    number: u64,
-    records: Vec<Record>,
-    /// The first bad line: its number, its first byte, what is wrong.
-    bad: Option<(usize, u64, String)>,
-    /// How much of it was on the disk for sure, by its own lines, those behind a bad one included.
-    synced: u64,
-    /// How long the segment before it was when it began, by its first line.
-    after: Option<u64>,
-    len: u64,
-}
-
-impl Segment {
-    /// What is wrong where the segment behind it says that it was longer.
-    fn missing_end(&self, after: Option<u64>) -> Option<(usize, u64, String)> {
-        let after = after.filter(|after| *after > self.len)?;
-        Some((self.records.len() + 1, self.len, format!("its end is missing: it was {after} bytes long")))
-    }
-}
-
+/// Twice through the segments, a turn in memory at a time: first to know what counts, then to hand that over.
 fn replay(
     folder: &Folder,
     defaults: &Defaults,
     found: &mut Found,
     apply: &mut impl FnMut(Record) -> bool,
 ) -> Result<(), ReadError> {
-    let mut segments = Vec::new();
-    for number in &found.segments {
-        let text = folder.read_segment(*number).map_err(|error| ReadError::Io(folder.segment_path(*number), error))?;
-        segments.push(read_segment(*number, &text, defaults));
+    let walk = |number| Walk { folder, number, end: u64::MAX };
+    let checked = found.segments.iter().map(|number| walk(*number).check());
+    let mut segments = checked.collect::<Result<Vec<_>, _>>()?;
+    found.cut = find_cut(folder, &segments)?;
+    for index in 0..segments.len() {
+        let Segment { number, len, .. } = segments[index];
+        let cut = found.cut.as_ref().filter(|cut| cut.segment <= number);
+        if cut.is_some_and(|cut| cut.segment < number) {
+            break;
+        }
+        let end = cut.map_or(len, |cut| cut.from);
+        let read = Walk { end, ..walk(number) }.read(defaults, &mut *apply)?;
+        found.replayed += read.lines;
+        if read.bad.is_some() {
+            // The checksum of a line was right, and yet it holds no record.
+            segments[index].bad = read.bad;
+            found.cut = find_cut(folder, &segments)?;
+            break;
+        }
     }
+    found.last_len = found.cut.as_ref().map(|cut| cut.from).or(segments.last().map(|segment| segment.len));
+    Ok(())
+}
+
+/// Where what was never finished begins.
+///
+/// # Errors
+///
+/// What is bad was on the disk before.
+fn find_cut(folder: &Folder, segments: &[Segment]) -> Result<Option<Cut>, ReadError> {
     // A segment is synced for the first time only after all before it are synced to their ends.
     let mut later_is_synced = false;
     let mut first_bad = None;
@@ -211,85 +216,10 @@ fn replay(
         later = Some(segment);
         later_is_synced |= segment.synced > 0;
     }
-    found.last_len = segments.last().map(|segment| segment.len);
-    let last = first_bad.as_ref().map_or(u64::MAX, |(segment, ..)| *segment);
-    found.cut = first_bad.map(|(segment, from, reason)| {
-        found.last_len = Some(from);
+    Ok(first_bad.map(|(segment, from, reason)| {
         let bytes: u64 = segments.iter().filter(|other| other.number >= segment).map(|other| other.len).sum();
         Cut { segment, from, bytes: bytes - from, reason }
-    });
-    for segment in segments.into_iter().filter(|segment| segment.number <= last) {
-        found.replayed += segment.records.len();
-        for record in segment.records {
-            apply(record);
-        }
-    }
-    Ok(())
-}
-
-fn read_segment(number: u64, text: &[u8], defaults: &Defaults) -> Segment {
-    let mut segment =
-        Segment { number, records: Vec::new(), bad: None, synced: 0, after: None, len: text.len() as u64 };
-    let mut turn = UnfinishedTurn::default();
-    let mut offset = 0;
-    for (index, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let read = match line.strip_suffix(b"\n") {
-            Some(line) => line::read(line, defaults),
-            None => Err("it has no end".to_owned()),
-        };
-        if let Ok(Line { mark: Some(mark), .. }) = &read {
-            segment.synced = segment.synced.max(mark.synced);
-            segment.after = segment.after.or(mark.after);
-        }
-        if segment.bad.is_none() {
-            let taken = read.and_then(|line| turn.take(line, index + 1, offset));
-            match taken {
-                Ok(()) if turn.is_whole() => segment.records.append(&mut turn.records),
-                Ok(()) => {}
-                Err(reason) => segment.bad = Some((index + 1, turn.start(offset), reason)),
-            }
-        }
-        offset += line.len() as u64;
-    }
-    if segment.bad.is_none() && !turn.is_whole() {
-        segment.bad = Some((turn.line, turn.offset, NOT_WHOLE.to_owned()));
-    }
-    segment
-}
-
-const NOT_WHOLE: &str = "its turn is not whole";
-
-/// The lines of a turn of which more are to come.
-#[derive(Default)]
-struct UnfinishedTurn {
-    records: Vec<Record>,
-    missing: usize,
-    /// Where it begins.
-    line: usize,
-    offset: u64,
-}
-
-impl UnfinishedTurn {
-    fn is_whole(&self) -> bool {
-        self.missing == 0
-    }
-
-    /// From where on nothing counts if the line at `offset` is bad.
-    fn start(&self, offset: u64) -> u64 {
-        if self.is_whole() { offset } else { self.offset }
-    }
-
-    fn take(&mut self, read: Line, line: usize, offset: u64) -> Result<(), String> {
-        match read.mark {
-            Some(_) if !self.is_whole() => return Err("the turn before it is not whole".to_owned()),
-            Some(mark) => (self.missing, self.line, self.offset) = (mark.turn, line, offset),
-            None if self.is_whole() => return Err("it belongs to no turn".to_owned()),
-            None => {}
-        }
-        self.records.push(read.record);
-        self.missing = self.missing.saturating_sub(1);
-        Ok(())
-    }
+    }))
 }
 
 /// Cuts off what was never finished.

@@ -6,5 +6,7 @@ mod edits;
 mod large;
 mod lines;
 mod mistakes;
+mod odd;
 mod snapshots;
+mod streams;
 mod world;

@@ -12,7 +12,8 @@ use std::time::Instant;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::super::{Directory, DiskEvent, OpenError, Store};
+use super::super::{Directory, Disk, DiskEvent, OpenError, Store};
+use super::odd::{Notes, Odd};
 use crate::clock::Now;
 use crate::engine::{Engine, Record};
 use crate::job::{Defaults, GoDuration, Job, JobId, Progress, stored_job};
@@ -109,9 +110,19 @@ impl World {
     }
 
     pub(super) fn try_open(&self) -> Result<Up, OpenError> {
+        Self::try_open_on(Arc::new(Directory::hold(&self.path)?))
+    }
+
+    /// The same, where something does not work or is counted.
+    pub(super) fn open_odd(&self, notes: &Arc<Notes>) -> Up {
+        let directory = Directory::hold(&self.path).expect("own folder");
+        let opened = Self::try_open_on(Arc::new(Odd { directory, notes: Arc::clone(notes) }));
+        opened.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn try_open_on(disk: Arc<dyn Disk>) -> Result<Up, OpenError> {
         let mut engine = Engine::new(1);
-        let directory = Arc::new(Directory::hold(&self.path)?);
-        let opened = Store::open(directory, &DEFAULTS, Instant::now(), |record| engine.apply(record))?;
+        let opened = Store::open(disk, &DEFAULTS, Instant::now(), |record| engine.apply(record))?;
         let (store, events) = (opened.store, opened.events);
         Ok(Up { engine, replayed: opened.replayed, cut: opened.cut, events, store, ended: None })
     }

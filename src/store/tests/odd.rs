@@ -1,0 +1,134 @@
+//! A folder of the machine's in which something is counted, written down, or does not work.
+
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::super::{Directory, Disk, DiskFile};
+
+/// What a test sees of it, and asks of it.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// How many bytes of segments were read.
+    pub(super) read: AtomicU64,
+    /// An fsync of the folder fails.
+    pub(super) folder_fails: AtomicBool,
+    /// A segment takes nothing and cannot be cut.
+    pub(super) is_full: AtomicBool,
+    /// What was removed and fsynced, in that order.
+    pub(super) steps: Mutex<Vec<String>>,
+}
+
+impl Notes {
+    fn note(&self, step: &str) {
+        self.steps.lock().expect("nothing panics").push(step.to_owned());
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Odd {
+    pub(super) directory: Directory,
+    pub(super) notes: Arc<Notes>,
+}
+
+impl Odd {
+    fn file(&self, name: &str, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        if name.starts_with("journal-") { Arc::new(Segment { file, notes: Arc::clone(&self.notes) }) } else { file }
+    }
+}
+
+impl Disk for Odd {
+    fn names(&self) -> io::Result<Vec<String>> {
+        self.directory.names()
+    }
+
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        self.directory.read(name)
+    }
+
+    fn reader(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
+        let reader = self.directory.reader(name)?;
+        let notes = Arc::clone(&self.notes);
+        Ok(if name.starts_with("journal-") { Box::new(Counted { reader, notes }) } else { reader })
+    }
+
+    fn len(&self, name: &str) -> io::Result<u64> {
+        self.directory.len(name)
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(self.file(name, self.directory.create(name)?))
+    }
+
+    fn create_for(&self, name: &str, place: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.directory.create_for(name, place)
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(self.file(name, self.directory.open(name)?))
+    }
+
+    fn rename(&self, name: &str, place: &str) -> io::Result<()> {
+        self.directory.rename(name, place)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.notes.note(name);
+        self.directory.remove(name)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.notes.note("fsync");
+        if self.notes.folder_fails.load(Ordering::Relaxed) {
+            return Err(io::Error::other("EIO"));
+        }
+        self.directory.sync()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        Disk::path(&self.directory, name)
+    }
+}
+
+struct Counted {
+    reader: Box<dyn Read + Send>,
+    notes: Arc<Notes>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(out)?;
+        self.notes.read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+#[derive(Debug)]
+struct Segment {
+    file: Arc<dyn DiskFile>,
+    notes: Arc<Notes>,
+}
+
+impl Segment {
+    fn has_room(&self) -> io::Result<()> {
+        if self.notes.is_full.load(Ordering::Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
+impl DiskFile for Segment {
+    fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.has_room()?;
+        self.file.write(bytes, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.has_room()?;
+        self.file.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+}
