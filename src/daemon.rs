@@ -176,7 +176,8 @@ impl Daemon {
         let api = Api { keys: ring, vitals: Arc::clone(&vitals), jobs: client.clone(), defaults };
         let connections = config.max_connections.unwrap_or_else(|| connections_default(descriptors));
         let host = config.host.to_string();
-        // Bound before anything fires, so that a second process on a taken port leaves no trace.
+        // Bound before anything fires, so that a process on a taken port calls nobody. By then the folder is
+        // ready for it: the journal's unfinished end is cut, the note written, a segment begun.
         let server = smol::block_on(Server::start(&host, config.port, connections, &api))
             .map_err(|error| StartError::Bind((config.host, config.port).into(), error))?;
         let scheduler = Scheduler::start(parts, orders).map_err(|error| StartError::Part("the scheduler", error))?;

@@ -15,6 +15,29 @@ const SNAPSHOT_UNFINISHED: &str = "jobs.json.tmp";
 const SUMS: &str = "jobs.json.sum";
 const SUMS_UNFINISHED: &str = "jobs.json.sum.tmp";
 
+/// Why something was not done in the folder.
+#[derive(Debug)]
+pub enum Failure {
+    /// An fsync of the folder failed. The machine tells it once, so a later one that works says nothing of
+    /// the names that this one was for: nobody knows which of them are on the disk.
+    Sync(io::Error),
+    /// Anything else: it can be tried again.
+    Other(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        let (Failure::Sync(error) | Failure::Other(error)) = failure;
+        error
+    }
+}
+
 /// The files, on whatever disk.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -95,9 +118,20 @@ impl Folder {
         self.remove_if_there(&segment(number))
     }
 
+    /// Removes segments in their order and each for good, and keeps in the list what is left: a later one
+    /// that was gone before an earlier one would leave that one to be replayed over what is newer.
+    pub(super) fn remove_segments(&self, left: &mut Vec<u64>) -> Result<(), Failure> {
+        while let Some(segment) = left.first() {
+            self.remove_segment(*segment)?;
+            self.sync()?;
+            left.remove(0);
+        }
+        Ok(())
+    }
+
     /// Puts the names on the disk.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        self.disk.sync()
+    pub(super) fn sync(&self) -> Result<(), Failure> {
+        self.disk.sync().map_err(Failure::Sync)
     }
 
     /// The contents of the snapshot that the service itself wrote or began with; `None` where no
@@ -107,13 +141,13 @@ impl Folder {
     }
 
     /// Notes them, one a line. It is on the disk when this returns.
-    pub(super) fn write_sums(&self, sums: &[Option<Sum>]) -> io::Result<()> {
+    pub(super) fn write_sums(&self, sums: &[Option<Sum>]) -> Result<(), Failure> {
         let text: String = sums.iter().map(|sum| sum_line(*sum) + "\n").collect();
         let file = self.disk.create_for(SUMS_UNFINISHED, SUMS)?;
         file.write(text.as_bytes(), 0)?;
         file.sync()?;
         self.disk.rename(SUMS_UNFINISHED, SUMS)?;
-        self.disk.sync()
+        self.sync()
     }
 
     /// Takes the note away: without segments nothing stands on the snapshot, and anyone may edit it.

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use jiff::Timestamp;
 
 use super::disk::DiskFile;
-use super::folder::Folder;
+use super::folder::{Failure, Folder};
 use super::snapshot::{self, Sum};
 use crate::job::Job;
 
@@ -28,7 +28,7 @@ pub enum DiskEvent {
     /// The snapshot wants its next chunk of jobs.
     ChunkWanted,
     /// The snapshot is done, or it is not there.
-    Snapshot(io::Result<SnapshotDone>),
+    Snapshot(Result<SnapshotDone, Failure>),
 }
 
 /// A snapshot that is on the disk.
@@ -169,13 +169,17 @@ fn run_snapshots(
     requests: &Receiver<SnapshotRequest>,
     events: &async_channel::Sender<DiskEvent>,
 ) {
-    let _alarm = Alarm { events, event: |error| DiskEvent::Snapshot(Err(error)) };
+    let _alarm = Alarm { events, event: |error| DiskEvent::Snapshot(Err(error.into())) };
     let mut possible = vec![present];
     while let Ok(request) = requests.recv() {
-        let result = write_snapshot(folder, &request, events, &mut possible).map(|sum| {
+        let result = write_snapshot(folder, &request, events, &mut possible).and_then(|sum| {
             let mut left = request.covers.clone();
-            let untidy = tidy(folder, &mut left, sum, request.is_last).err();
-            SnapshotDone { sum, left, untidy }
+            let untidy = match tidy(folder, &mut left, sum, request.is_last) {
+                Ok(()) => None,
+                Err(Failure::Other(error)) => Some(error),
+                Err(failure @ Failure::Sync(_)) => return Err(failure),
+            };
+            Ok(SnapshotDone { sum, left, untidy })
         });
         if result.is_err() {
             // The next try truncates it anyway; until then it may be what fills the disk.
@@ -195,13 +199,13 @@ fn write_snapshot(
     request: &SnapshotRequest,
     events: &async_channel::Sender<DiskEvent>,
     possible: &mut Vec<Option<Sum>>,
-) -> io::Result<Sum> {
+) -> Result<Sum, Failure> {
     let file = folder.create_snapshot()?;
     let mut out = BufWriter::with_capacity(WRITE_BYTES, Appended { file: Arc::clone(&file), len: 0 });
     let mut jobs = Chunks { request, events, chunk: Vec::new().into_iter(), end: None };
     let sum = snapshot::write(&mut out, request.updated_at, &mut jobs)?;
     if jobs.end != Some(End::Whole) {
-        return Err(io::Error::other("given up: its jobs stopped coming"));
+        return Err(io::Error::other("given up: its jobs stopped coming").into());
     }
     out.flush()?;
     file.sync()?;
@@ -216,15 +220,8 @@ fn write_snapshot(
 
 /// Removes what a snapshot covers, and narrows the note down to it: an older content, put back by
 /// hand, must not pass for what the next segments stand on.
-///
-/// Segments go in their order and each for good: a later one that was gone before an earlier one
-/// would leave that one to be replayed over what is newer.
-fn tidy(folder: &Folder, left: &mut Vec<u64>, sum: Sum, is_last: bool) -> io::Result<()> {
-    while let Some(segment) = left.first() {
-        folder.remove_segment(*segment)?;
-        folder.sync()?;
-        left.remove(0);
-    }
+fn tidy(folder: &Folder, left: &mut Vec<u64>, sum: Sum, is_last: bool) -> Result<(), Failure> {
+    folder.remove_segments(left)?;
     if is_last {
         folder.remove_sums()?;
         return folder.sync();

@@ -88,18 +88,6 @@ impl Journal {
         written
     }
 
-    /// Puts another file in the place of its own, and gives that one: for a disk that refuses.
-    #[cfg(test)]
-    pub(super) fn set_file(&mut self, file: std::fs::File) -> Arc<dyn DiskFile> {
-        std::mem::replace(&mut self.file, Arc::new(file))
-    }
-
-    /// Puts its own one back.
-    #[cfg(test)]
-    pub(super) fn set_file_again(&mut self, file: Arc<dyn DiskFile>) {
-        self.file = file;
-    }
-
     /// Removes what a failed write may have left behind the last whole turn.
     pub(super) fn cut_back(&mut self) -> io::Result<()> {
         if self.torn {

@@ -2,8 +2,9 @@
 //!
 //! Every change is first a record in the journal. `jobs.json` is a snapshot that is written anew,
 //! whole, soon after something changed; then the segments that it covers go. The owner of the
-//! store never waits for the disk but for one `write` a turn: fsyncs and snapshots are the
-//! helpers' work, and [`DiskEvent`] tells of their ends.
+//! store waits for the disk for one `write` a turn, and where a snapshot begins for the making of
+//! a segment, which after a start on a full disk needs its note first: fsyncs and snapshots are
+//! the helpers' work else, and [`DiskEvent`] tells of their ends.
 
 mod checksum;
 mod cutter;
@@ -30,6 +31,7 @@ use std::time::{Duration, Instant};
 
 pub use directory::Directory;
 pub use disk::{Disk, DiskFile};
+pub use folder::Failure;
 pub use helper::{DiskEvent, SnapshotDone};
 pub use recovery::ReadError;
 
@@ -349,7 +351,9 @@ impl Store {
                 self.hand_over_chunk(engine);
                 Ok(None)
             }
+            DiskEvent::Snapshot(Err(Failure::Sync(error))) => Err(error),
             DiskEvent::Snapshot(result) => {
+                let result = result.map_err(io::Error::from);
                 self.end_snapshot(&result, now);
                 Ok(Some(result))
             }
@@ -366,7 +370,7 @@ fn sync_found(folder: &Folder, found: &recovery::Found) -> io::Result<()> {
     for segment in &found.segments {
         folder.sync_segment(*segment)?;
     }
-    folder.sync()
+    Ok(folder.sync()?)
 }
 
 /// Gets the folder ready to be written to: the note of what the journal stands on, then its

@@ -229,5 +229,5 @@ pub(super) fn cut(folder: &Folder, found: &mut Found) -> io::Result<()> {
         folder.remove_segment(later)?;
     }
     folder.cut_segment(segment, from)?;
-    folder.sync()
+    Ok(folder.sync()?)
 }

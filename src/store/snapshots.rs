@@ -142,12 +142,9 @@ impl Store {
             self.start_snapshot(now, covers, true);
             return Ok(());
         }
-        for segment in self.segments.drain(..) {
-            self.folder.remove_segment(segment)?;
-        }
-        self.folder.sync()?;
+        self.folder.remove_segments(&mut self.segments)?;
         self.folder.remove_sums()?;
-        self.folder.sync()
+        Ok(self.folder.sync()?)
     }
 
     /// How long the last snapshot took, whether it is on the disk or failed.

@@ -13,15 +13,23 @@ use super::super::{Directory, Disk, DiskFile};
 pub(super) struct Notes {
     /// How many bytes of segments were read.
     pub(super) read: AtomicU64,
-    /// An fsync of the folder fails.
-    pub(super) folder_fails: AtomicBool,
+    /// After so many fsyncs of the folder the last of them fails; 0 is none.
+    pub(super) folder_fails_in: AtomicU64,
     /// A segment takes nothing and cannot be cut.
-    pub(super) is_full: AtomicBool,
+    is_full: AtomicBool,
     /// What was removed and fsynced, in that order.
-    pub(super) steps: Mutex<Vec<String>>,
+    steps: Mutex<Vec<String>>,
 }
 
 impl Notes {
+    pub(super) fn set_full(&self, is_full: bool) {
+        self.is_full.store(is_full, Ordering::Relaxed);
+    }
+
+    pub(super) fn steps(&self) -> Vec<String> {
+        std::mem::take(&mut *self.steps.lock().expect("nothing panics"))
+    }
+
     fn note(&self, step: &str) {
         self.steps.lock().expect("nothing panics").push(step.to_owned());
     }
@@ -81,7 +89,9 @@ impl Disk for Odd {
 
     fn sync(&self) -> io::Result<()> {
         self.notes.note("fsync");
-        if self.notes.folder_fails.load(Ordering::Relaxed) {
+        let left = self.notes.folder_fails_in.load(Ordering::Relaxed);
+        self.notes.folder_fails_in.store(left.saturating_sub(1), Ordering::Relaxed);
+        if left == 1 {
             return Err(io::Error::other("EIO"));
         }
         self.directory.sync()

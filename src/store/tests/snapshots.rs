@@ -1,6 +1,8 @@
 //! Snapshots that fail, folders that change under a running store, and what becomes well again.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::super::{End, Refusal};
@@ -134,20 +136,18 @@ fn a_segment_that_cannot_be_removed_spoils_nothing() {
 #[test]
 fn half_a_line_that_cannot_be_cut_back_keeps_the_journal_from_going_on_behind_it() {
     let world = World::new();
-    let mut up = world.open();
+    let notes = Arc::default();
+    let mut up = world.open_odd(&notes);
     up.synced_turn(&[put("a", "1")]);
     let before = world.read("journal-000001.jsonl");
     let torn = [&before[..], b"{\"crc\":"].concat();
     world.write("journal-000001.jsonl", torn);
-    let journal = up.store.journal.as_mut().expect("there is room for one");
-    // Takes nothing and cannot be cut either.
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has one");
-    let file = journal.set_file(full);
+    notes.set_full(true);
     up.try_turn(&[put("b", "1")]).expect_err("there is no room");
     assert!(up.store.refusal().is_some());
     up.snapshot().expect_err("its segment would be followed by another");
     assert_eq!(segments(&world), 1);
-    up.store.journal.as_mut().expect("it is the same").set_file_again(file);
+    notes.set_full(false);
     up.store.begin_snapshot(now()).expect("there is room again");
     assert_eq!(world.read("journal-000001.jsonl"), before, "the half line went first");
     assert_eq!(up.store.sync.before.len(), 1, "and is gone for good before the next segment is fsynced");
@@ -163,12 +163,12 @@ fn half_a_line_that_cannot_be_cut_back_keeps_the_journal_from_going_on_behind_it
 #[test]
 fn half_a_line_at_the_begin_of_a_segment_goes_before_the_next_one_is_written() {
     let world = World::new();
-    let mut up = world.open();
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has one");
-    let file = up.store.journal.as_mut().expect("there is room for one").set_file(full);
+    let notes = Arc::default();
+    let mut up = world.open_odd(&notes);
+    notes.set_full(true);
     up.try_turn(&[put("a", "1")]).expect_err("there is no room");
     world.write("journal-000001.jsonl", "{".repeat(10_000));
-    up.store.journal.as_mut().expect("it is the same").set_file_again(file);
+    notes.set_full(false);
     // Nothing was written to the segment, so it serves this snapshot too.
     up.store.begin_snapshot(now()).expect("there is room again");
     up.store.look_for_room(Instant::now());
@@ -184,18 +184,18 @@ fn half_a_line_at_the_begin_of_a_segment_goes_before_the_next_one_is_written() {
 #[test]
 fn where_there_is_room_for_the_journal_changes_are_taken_though_there_is_none_for_a_snapshot() {
     let world = World::new();
-    let mut up = world.open();
+    let notes = Arc::default();
+    let mut up = world.open_odd(&notes);
     up.synced_turn(&[put("a", "1")]);
     blocked(&world);
     up.snapshot().expect_err("it has no place");
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has one");
-    let file = up.store.journal.as_mut().expect("there is room for one").set_file(full);
+    notes.set_full(true);
     up.try_turn(&[put("a", "2")]).expect_err("there is no room");
     let due = up.store.room_look_due().expect("it is looked for");
     up.store.look_for_room(due);
     assert!(up.store.refusal().is_some(), "there is none yet");
     assert!(up.store.room_look_due().is_some_and(|next| next > due), "it is looked for again");
-    up.store.journal.as_mut().expect("it is the same").set_file_again(file);
+    notes.set_full(false);
     up.store.look_for_room(due);
     assert_eq!((up.store.refusal(), up.store.room_look_due()), (None, None));
     up.synced_turn(&[put("b", "1")]);
@@ -298,4 +298,42 @@ fn thousands_of_jobs_come_in_chunks_and_each_stands_once() {
     assert_eq!(jobs.len(), 2_001);
     up.kill();
     assert_eq!(world.open().jobs(), jobs);
+}
+
+#[test]
+fn a_failed_fsync_of_the_folder_ends_the_service_in_whatever_a_snapshot_needed_it_for() {
+    let world = World::new();
+    for nth in 1..=4 {
+        let notes = Arc::default();
+        let mut up = world.open_odd(&notes);
+        up.synced_turn(&[put("a", "1")]);
+        up.store.begin_snapshot(now()).expect("there is room");
+        notes.folder_fails_in.store(nth, Ordering::Relaxed);
+        // The name of the new segment needs it: this fsync of its own would be told that all is well.
+        assert_eq!(up.await_failed_sync().to_string(), "EIO", "fsync {nth}");
+    }
+}
+
+#[test]
+fn a_clean_stop_removes_each_segment_for_good_before_the_next_one() {
+    let world = World::new();
+    let notes = Arc::default();
+    let mut up = world.open_odd(&notes);
+    up.synced_turn(&[put("a", "1")]);
+    // Nobody can remove a folder as if it were a file.
+    world.remove("journal-000001.jsonl");
+    fs::create_dir(world.join("journal-000001.jsonl")).expect("own folder");
+    for name in ["2", "3"] {
+        up.snapshot().expect("there is room");
+        up.synced_turn(&[put("a", name)]);
+    }
+    up.snapshot().expect("there is room");
+    assert_eq!(up.store.snapshot_due(), None, "all is covered");
+    fs::remove_dir(world.join("journal-000001.jsonl")).expect("own folder");
+    notes.steps();
+    up.finish();
+    let segments = (1..=4).flat_map(|number| [format!("journal-{number:06}.jsonl"), "fsync".to_owned()]);
+    let steps: Vec<_> = segments.chain(["jobs.json.sum".to_owned(), "fsync".to_owned()]).collect();
+    assert_eq!(notes.steps(), steps);
+    assert_eq!(world.names(), [JOBS]);
 }

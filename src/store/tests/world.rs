@@ -212,6 +212,18 @@ impl Up {
         self.ended = told.map(|result| result.map(drop)).or(self.ended.take());
     }
 
+    /// Waits for the fsync that fails.
+    pub(super) fn await_failed_sync(mut self) -> io::Error {
+        loop {
+            let event = self.events.recv_blocking().expect("the helpers live");
+            match self.store.take_event(event, &self.engine, Instant::now()) {
+                Ok(None) => {}
+                Ok(Some(result)) => panic!("the snapshot ended: {result:?}"),
+                Err(error) => return error,
+            }
+        }
+    }
+
     /// The end of a shutdown.
     pub(super) fn finish(mut self) {
         self.store.begin_last_snapshot(now()).expect("own folder");
