@@ -338,7 +338,7 @@ impl Store {
         now: Instant,
     ) -> io::Result<Option<io::Result<SnapshotDone>>> {
         match event {
-            DiskEvent::SyncFailed(error) => Err(error),
+            DiskEvent::SyncFailed(error) | DiskEvent::Snapshot(Err(Failure::Sync(error))) => Err(error),
             DiskEvent::Synced { segment, len } => {
                 self.sync.is_running = false;
                 self.sync.done = self.sync.done.max(Position { segment, len });
@@ -351,7 +351,6 @@ impl Store {
                 self.hand_over_chunk(engine);
                 Ok(None)
             }
-            DiskEvent::Snapshot(Err(Failure::Sync(error))) => Err(error),
             DiskEvent::Snapshot(result) => {
                 let result = result.map_err(io::Error::from);
                 self.end_snapshot(&result, now);

@@ -62,7 +62,7 @@ fn a_whole_line_without_a_record_is_as_bad_as_half_a_line() {
         assert_eq!((up.names(), up.replayed), ("a=1 b=1".to_owned(), 2), "its turn counts for nothing");
         assert!(up.cut.is_some());
         up.kill();
-        assert_eq!(world.read(JOURNAL).iter().filter(|byte| **byte == b'\n').count(), 2);
+        assert_eq!(world.read(JOURNAL).split_inclusive(|byte| *byte == b'\n').count(), 2);
         assert_eq!(world.open().cut, None);
     }
     let mut files = files.clone();
