@@ -20,6 +20,7 @@ mod options;
 mod probe;
 mod process;
 mod receiver;
+mod restarts;
 mod statistics;
 mod steady;
 mod store;

@@ -15,6 +15,7 @@ use crate::options::Options;
 use crate::probe::{Probes, lateness};
 use crate::process::Memory;
 use crate::receiver::{Arrival, Caller, Receiver};
+use crate::restarts;
 use crate::table::{Beside, Figure, Row, Table};
 
 const SIZES: &[usize] = &[0, 1_000, 10_000, 100_000, 1_000_000];
@@ -55,6 +56,9 @@ pub(crate) fn measure(options: &Options, table: &mut Table) {
         ];
         table.push(Row { name: "first answer after the start; stop", jobs: Some(size), figures, beside: None });
         drop(folder);
+        if size > 0 {
+            restarts::measure(size, table);
+        }
         eprintln!("{size} jobs took {:?}", began.elapsed());
     }
 }
