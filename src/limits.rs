@@ -143,8 +143,10 @@ pub const LOG_FLUSH_MILLIS: u64 = 1_000;
 pub const PARTS_LOOK_SECS: u64 = 10;
 /// How many jobs a page of the list holds at most.
 pub const LIST_LIMIT_MAX: usize = 1_000;
-/// A list is written as text in pieces of about this size, each once the one before has left: what a
-/// slow reader holds up is this much and one job, however large the jobs are.
+/// A list is written as text in pieces of about this size, each once the one before has left: of text a
+/// slow reader holds up this much and one job. The jobs of its page wait with it, at most [`PAGE_JOBS_MAX`]: they
+/// are the engine's own until they are changed or deleted, and then live for this reader alone, each as large as
+/// its body.
 pub const LIST_PIECE_BYTES: usize = 64 * 1024;
 /// Common servers and proxies take 8 to 16 KiB of request line and headers.
 pub const REQUEST_HEAD_BYTES_MAX: usize = 16 * 1024;
