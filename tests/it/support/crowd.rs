@@ -145,8 +145,8 @@ impl Client {
         }
         match answer.status {
             200 | 201 | 204 => known.sure = next,
-            // The job runs already, or the disk takes no change.
-            409 | 503 => {}
+            // The job runs already. No disk refuses here: one whose plug is pulled is not listened to.
+            409 => {}
             other => panic!("{id}: {other} {}", answer.text()),
         }
         known.is_open = false;
