@@ -1,6 +1,6 @@
 //! The files of a data folder: their names, and the note of what the journal stands on.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -101,9 +101,23 @@ impl Folder {
         self.disk.create(&segment(number))
     }
 
-    /// Puts a segment on the disk.
-    pub(super) fn sync_segment(&self, number: u64) -> io::Result<()> {
-        self.disk.open(&segment(number))?.sync()
+    /// Puts a segment on the disk, of which all up to `synced` is there for sure. The rest is written
+    /// again as it is read: what an earlier fsync could not write is in memory only, and Linux takes it for written.
+    pub(super) fn write_segment_again(&self, number: u64, synced: u64) -> io::Result<()> {
+        let mut reader = self.segment_reader(number)?;
+        let mut offset = io::copy(&mut reader.by_ref().take(synced), &mut io::sink())?;
+        let file = self.disk.open(&segment(number))?;
+        let mut piece = Vec::new();
+        while reader.by_ref().take(PIECE_BYTES).read_to_end(&mut piece)? > 0 {
+            match file.write(&piece, offset) {
+                // Where even the same bytes need new room there is none; the fsync does what it can.
+                Err(error) if is_full(&error) => break,
+                result => result?,
+            }
+            offset += piece.len() as u64;
+            piece.clear();
+        }
+        file.sync()
     }
 
     /// Cuts a segment. It is on the disk when this returns.
@@ -182,8 +196,15 @@ impl Folder {
     }
 }
 
+/// How much of a segment is in memory at once.
+const PIECE_BYTES: u64 = 256 * 1024;
+
 fn segment(number: u64) -> String {
     format!("journal-{number:06}.jsonl")
+}
+
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn there<T>(result: io::Result<T>) -> io::Result<Option<T>> {

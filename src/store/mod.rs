@@ -38,7 +38,7 @@ pub use recovery::ReadError;
 use crate::engine::{Engine, Record};
 use crate::job::Defaults;
 use crate::limits::{ROOM_BYTES, ROOM_LOOK_MILLIS, SYNC_DELAY_MILLIS};
-use folder::Folder;
+use folder::{Folder, is_full};
 use helper::{Helpers, SyncRequest};
 use journal::Journal;
 use snapshots::{Segment, Snapshots};
@@ -366,8 +366,8 @@ fn sync_found(folder: &Folder, found: &recovery::Found) -> io::Result<()> {
     if !found.has_records {
         return Ok(());
     }
-    for segment in &found.segments {
-        folder.sync_segment(*segment)?;
+    for (segment, synced) in &found.synced {
+        folder.write_segment_again(*segment, *synced)?;
     }
     Ok(folder.sync()?)
 }
@@ -385,10 +385,6 @@ fn prepare(folder: &Folder, found: &mut recovery::Found, number: u64) -> io::Res
         found.last_len = None;
     }
     Ok(Journal::new(folder.create_segment(number)?, number, found.last_len))
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl Refusal {

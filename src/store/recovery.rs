@@ -19,6 +19,8 @@ pub(super) struct Found {
     pub(super) sum: Option<Sum>,
     /// The segments of the journal.
     pub(super) segments: Vec<u64>,
+    /// Up to where each segment that stays was on the disk, by its own lines.
+    pub(super) synced: Vec<(u64, u64)>,
     /// How long the last of them is, up to the cut.
     pub(super) last_len: Option<u64>,
     /// Something stands in them, so `jobs.json` must be what they stand on.
@@ -184,6 +186,9 @@ fn replay(
             break;
         }
     }
+    let last = found.cut.as_ref().map_or(u64::MAX, |cut| cut.segment);
+    let stay = segments.iter().filter(|segment| segment.number <= last);
+    found.synced = stay.map(|segment| (segment.number, segment.synced)).collect();
     found.last_len = found.cut.as_ref().map(|cut| cut.from).or(segments.last().map(|segment| segment.len));
     Ok(())
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use async_channel::Receiver;
+use jiff::SignedDuration;
 use ksana::clock::Clock;
-use ksana::engine::{Engine, Record};
+use ksana::engine::{Engine, Record, Turn};
 use ksana::job::{Job, stored_job};
 use ksana::store::{Disk, DiskEvent, Store};
 use serde_json::json;
@@ -127,6 +128,46 @@ fn a_refused_turn_that_cannot_be_cut_back_is_not_found_in_part() {
     // Two records, of which the first reaches the disk whole; then nothing can be changed any more.
     up.turn_unrecorded_in_part(&device, &[Record::Put(job("b")), Record::Put(job("c"))]);
     assert_eq!(names(device.seen()), ["a"], "who was refused has changed nothing");
+}
+
+/// The older service drew its delay otherwise, so ours may lie behind the time that it shows.
+#[test]
+fn the_fire_that_an_older_file_shows_comes_then_whatever_our_share_of_the_jitter() {
+    let schedule = json!({"kind": "every", "every": "10s", "start_at": "", "jitter": "9s"});
+    let next = Clocks::new().now().wall + SignedDuration::from_secs(3);
+    let http = json!({"url": "http://127.0.0.1:9/"});
+    let job = json!({"id": "a", "name": "a", "http": http, "schedule": schedule, "next_run_at": next.to_string()});
+    let text = json!({"jobs": [job]}).to_string();
+    let mut up = Up::open(&Device::holding([("jobs.json", text.as_bytes())]));
+    let mut turn = Turn::default();
+    up.engine.recover(up.clocks.now().wall, &mut turn);
+    assert_eq!(up.engine.next_wake(next), Some(next));
+    up.engine.fire_due(next, 1, &mut turn);
+    up.engine.dispatch(next, &mut turn);
+    assert_eq!(turn.starts.iter().map(|start| start.scheduled_at).collect::<Vec<_>>(), [next]);
+    let later = up.engine.jobs().next().and_then(|job| job.progress.next_run_at).expect("it goes on");
+    assert!(later >= next + SignedDuration::from_secs(10), "{later}");
+}
+
+/// Linux forgets what an fsync could not write: it is seen, and no later fsync writes it.
+#[test]
+fn what_a_failed_fsync_left_in_memory_is_written_again_before_anybody_relies_on_it() {
+    let device = device();
+    let mut up = Up::open(&device);
+    up.turn(Record::Put(job("a")));
+    up.sync();
+    up.turn(Record::Put(job("b")));
+    device.set_sync_fails(true);
+    up.store.sync(true, up.clocks.now().steady);
+    let event = up.events.recv_blocking().expect("the helpers live");
+    up.store.take_event(event, &up.engine, up.clocks.now().steady).expect_err("the process has to end");
+    device.kill();
+    drop(up);
+    // A client that asks for b again is told that it is there.
+    let up = Up::open(&device);
+    assert_eq!(up.engine.len(), 2);
+    assert!(up.store.synced() >= up.store.position());
+    assert_eq!(names(device.least()), ["a", "b"]);
 }
 
 const SEGMENTS: [&str; 2] = ["journal-000001.jsonl", "journal-000002.jsonl"];

@@ -106,14 +106,15 @@ impl Device {
         let device = Self::new(Random::new(0));
         let mut state = device.lock();
         for (name, content) in files {
-            let index = state.contents.len();
-            let (seen, durable) = (content.to_vec(), content.to_vec());
-            state.contents.push(Content { seen, durable, changes: Vec::new() });
-            state.names.insert(name.to_owned(), index);
-            state.durable_names.insert(name.to_owned(), index);
+            state.put(name, content);
         }
         drop(state);
         device
+    }
+
+    /// A file that was there before all.
+    pub(crate) fn put(&self, name: &str, content: &[u8]) {
+        self.lock().put(name, content);
     }
 
     /// The disk as a new process gets it.
@@ -221,6 +222,16 @@ impl Device {
     }
 }
 
+impl State {
+    fn put(&mut self, name: &str, content: &[u8]) {
+        let index = self.contents.len();
+        let (seen, durable) = (content.to_vec(), content.to_vec());
+        self.contents.push(Content { seen, durable, changes: Vec::new() });
+        self.names.insert(name.to_owned(), index);
+        self.durable_names.insert(name.to_owned(), index);
+    }
+}
+
 /// A copy that nobody else changes.
 fn frozen(names: &BTreeMap<String, usize>, content: impl Fn(usize) -> Vec<u8>) -> Mount {
     let files: Vec<_> = names.iter().map(|(name, index)| (name.as_str(), content(*index))).collect();
@@ -251,13 +262,30 @@ impl Content {
     }
 
     fn sync(&mut self) {
-        self.durable.clone_from(&self.seen);
-        self.changes.clear();
+        for change in self.changes.drain(..) {
+            change.apply(&mut self.durable);
+        }
+    }
+
+    /// An fsync fails as on Linux: what was to be written counts as written from now on, whatever
+    /// became of it, and is still seen; a later fsync writes only what is written again. The length
+    /// is no page: a later fsync brings it, maybe with nothing in it.
+    fn fail_sync(&mut self, random: &mut Random) {
+        self.keep_some(random);
+        if self.seen.len() < self.durable.len() || random.per_mille(500) {
+            self.changes.push(Change::SetLen(self.seen.len()));
+        }
+    }
+
+    /// The power goes.
+    fn lose(&mut self, random: &mut Random) {
+        self.keep_some(random);
+        self.seen.clone_from(&self.durable);
     }
 
     /// Keeps some of what was not synced: nothing; a beginning, its last piece torn; or pieces
     /// with holes between them.
-    fn lose(&mut self, random: &mut Random) {
+    fn keep_some(&mut self, random: &mut Random) {
         let changes = std::mem::take(&mut self.changes);
         match random.below(3) {
             0 => {}
@@ -276,7 +304,6 @@ impl Content {
                 }
             }
         }
-        self.seen.clone_from(&self.durable);
     }
 }
 

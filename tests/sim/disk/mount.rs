@@ -34,9 +34,6 @@ impl Mount {
             return Err(io::Error::other("the process is dead"));
         }
         if is_sync {
-            if std::mem::take(&mut state.sync_fails) {
-                return Err(io::Error::other("EIO"));
-            }
             return Ok(state);
         }
         let trouble = state.trouble;
@@ -127,6 +124,9 @@ impl Disk for Mount {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.begin(true)?;
         let state = &mut *state;
+        if std::mem::take(&mut state.sync_fails) {
+            return Err(io::Error::other("EIO"));
+        }
         state.durable_names.clone_from(&state.names);
         state.name_changes.clear();
         Ok(())
@@ -168,7 +168,9 @@ impl OpenFile {
                 return Err(error);
             }
         };
-        if matches!(state.trouble, Trouble::Full | Trouble::LastByte) {
+        // What only takes the place of other bytes needs no room.
+        let is_longer = offset + bytes.len() > state.contents[self.index].seen.len();
+        if is_longer && matches!(state.trouble, Trouble::Full | Trouble::LastByte) {
             let most = bytes.len().saturating_sub(1);
             let len = if state.trouble == Trouble::Full { state.random.index(bytes.len().max(1)) } else { most };
             state.contents[self.index].change(Change::Write { offset, bytes: bytes[..len].to_vec() });
@@ -198,7 +200,13 @@ impl DiskFile for OpenFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.mount.begin(true)?.contents[self.index].sync();
+        let mut state = self.mount.begin(true)?;
+        let State { random, contents, sync_fails, .. } = &mut *state;
+        if std::mem::take(sync_fails) {
+            contents[self.index].fail_sync(random);
+            return Err(io::Error::other("EIO"));
+        }
+        contents[self.index].sync();
         Ok(())
     }
 }
