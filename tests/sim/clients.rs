@@ -39,6 +39,15 @@ impl Clients {
         Self { jobs: 1 + random.below(6), distances }
     }
 
+    /// The ids of all jobs that they know.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = String> {
+        (0..self.jobs).map(|number| format!("job-{number}"))
+    }
+
+    pub(crate) fn distance(&self, random: &mut Random) -> GoDuration {
+        *random.pick(&self.distances)
+    }
+
     fn id(&self, random: &mut Random) -> String {
         format!("job-{}", random.below(self.jobs))
     }
@@ -48,7 +57,7 @@ impl Clients {
             let ahead = *random.pick(&[-1, 1, 1_000, 5_000, 60_000, 600_000]);
             return Schedule::Once { run_at: now + SignedDuration::from_millis(ahead) };
         }
-        let every = *random.pick(&self.distances);
+        let every = self.distance(random);
         let start_at = match random.below(3) {
             0 => Some(
                 now + SignedDuration::from_millis(20_000)

@@ -32,6 +32,11 @@ impl Default for History {
 }
 
 impl History {
+    /// Of a job that was there before all.
+    pub(crate) fn of(job: Job) -> Self {
+        Self { past: VecDeque::from([Past { number: 0, job: Some(job) }]), ..Self::default() }
+    }
+
     /// The job has become this. Numbers grow.
     pub(crate) fn remember(&mut self, number: u64, job: Option<Job>) {
         self.past.push_back(Past { number, job });

@@ -83,6 +83,11 @@ impl Model {
         }
     }
 
+    /// What lies on the disk before the first start.
+    pub(crate) fn begin_with(&mut self, jobs: BTreeMap<String, Job>) {
+        self.histories = jobs.into_iter().map(|(id, job)| (id, History::of(job))).collect();
+    }
+
     pub(crate) fn jobs(&self) -> impl Iterator<Item = &Job> {
         self.jobs.values()
     }

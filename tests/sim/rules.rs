@@ -28,11 +28,15 @@ fn grid(job: &Job) -> (Timestamp, SignedDuration) {
     (start_at.unwrap_or_else(|| job.progress.state.anchor.expect("it was created") + every), every)
 }
 
-/// The first instant after a time, counted from the first: by the thousand, then one by one.
+/// The first instant after a time, counted from the first: in leaps, then one by one.
 fn first_after(job: &Job, time: Timestamp) -> Timestamp {
     let (mut instant, every) = grid(job);
-    while instant + every * 1_000 <= time {
-        instant += every * 1_000;
+    for leap in [1_000_000_000, 1_000_000, 1_000] {
+        while let Ok(later) = instant.checked_add(every * leap)
+            && later <= time
+        {
+            instant = later;
+        }
     }
     while instant <= time {
         instant += every;
@@ -209,11 +213,46 @@ pub(crate) fn switch(job: &mut Job, enabled: bool, now: Timestamp) {
     }
 }
 
+/// The older service wrote down neither where a grid is nor that a `once` was taken: what it shows tells.
+fn read_what_is_shown(job: &mut Job, now: Timestamp) {
+    let progress = &mut job.progress;
+    if progress.state.anchor.is_some() {
+        return;
+    }
+    match job.spec.schedule {
+        // The grid goes through the fire that is shown. One that is ahead is the next to come.
+        Schedule::Every { every, start_at: None, .. } => {
+            let shown = progress.next_run_at.unwrap_or(now);
+            let before = shown - SignedDuration::from_nanos(if shown > now { every.as_nanos() } else { 0 });
+            progress.state.anchor = Some(before);
+        }
+        Schedule::Once { run_at } => {
+            let ran = progress.last_run_at.is_some_and(|last| last >= run_at);
+            let was_missed = progress.last_status == Status::Missed && run_at <= now;
+            if ran || was_missed {
+                progress.state.fired = Some(run_at);
+            }
+        }
+        Schedule::Every { .. } => {}
+    }
+}
+
+/// Whether what the job shows is a fire that it can have: ahead, of an instant that was not taken
+/// yet, and delayed by no more than the jitter.
+fn shows_a_fire(job: &Job, now: Timestamp) -> bool {
+    let Schedule::Every { jitter, .. } = job.spec.schedule else { return false };
+    let Some(next) = job.progress.next_run_at.filter(|next| *next > now) else { return false };
+    let instant = job.progress.state.planned.unwrap_or(next);
+    let latest = instant + SignedDuration::from_nanos(jitter.as_nanos());
+    let is_on_grid = first_after(job, instant - SignedDuration::from_nanos(1)) == instant;
+    is_on_grid && job.progress.state.fired.is_none_or(|fired| fired < instant) && (instant..=latest).contains(&next)
+}
+
 /// A start of the service finds the job so.
 pub(crate) fn restart(job: &mut Job, now: Timestamp) {
-    let is_ahead = job.progress.next_run_at.is_some_and(|next| next > now);
+    read_what_is_shown(job, now);
     let is_once = matches!(job.spec.schedule, Schedule::Once { .. });
-    let stays = if is_once { job.progress.state.held } else { job.progress.enabled && is_ahead };
+    let stays = if is_once { job.progress.state.held } else { job.progress.enabled && shows_a_fire(job, now) };
     if !stays {
         plan(job, now);
     }

@@ -20,6 +20,7 @@ use crate::clients::{Clients, Question};
 use crate::clock::Clocks;
 use crate::disk::{Device, Trouble};
 use crate::model::{Asked, Model, Seen};
+use crate::older;
 use crate::process::Process;
 use crate::random::Random;
 use crate::story::{Story, Tally};
@@ -87,14 +88,21 @@ impl World {
         let clocks = Clocks::new();
         let device = Device::new(Random::new(random.next()));
         let workers = 1 + random.index(3);
+        let mut model = Model::new(workers);
+        if random.per_mille(333) {
+            let (text, jobs) = older::file(&mut random, &clients, clocks.now().wall);
+            device.put("jobs.json", text.as_bytes());
+            model.begin_with(jobs);
+        }
         let process = Process::start(&device, &clocks, workers).expect("nothing is wrong with the disk yet");
-        Self {
+        model.restart(&process.jobs(), clocks.now().wall, false);
+        let mut world = Self {
             random,
             climate,
             clients,
             clocks,
             device,
-            model: Model::new(workers),
+            model,
             process: Some(process),
             workers,
             asked: Vec::new(),
@@ -104,7 +112,9 @@ impl World {
             is_behind: false,
             tally: Tally::default(),
             story: Story::new(is_told),
-        }
+        };
+        world.turn(Wake::Time);
+        world
     }
 
     /// So many steps, and then a disk without trouble, on which all must become well.
