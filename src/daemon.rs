@@ -25,7 +25,7 @@ use crate::inbox::inbox;
 use crate::job::Defaults;
 use crate::keys::{self, KeyWatcher};
 use crate::limits::{
-    CONNECTIONS_DEFAULT, LOG_FLUSH_MILLIS, PARTS_LOOK_SECS, SHUTDOWN_ATTEMPTS_SECS, SHUTDOWN_REQUESTS_SECS,
+    Bites, CONNECTIONS_DEFAULT, LOG_FLUSH_MILLIS, PARTS_LOOK_SECS, SHUTDOWN_ATTEMPTS_SECS, SHUTDOWN_REQUESTS_SECS,
 };
 use crate::log::{self, Log};
 use crate::review;
@@ -148,8 +148,10 @@ impl Daemon {
         let defaults = defaults(config);
         let mut engine = Engine::new(config.workers);
         let directory = Directory::hold(&config.data_dir).map_err(StartError::Store)?;
-        let opened = Store::open(Arc::new(directory), &defaults, Machine.now().steady, |record| engine.apply(record))
-            .map_err(StartError::Store)?;
+        let opened = Store::open(Arc::new(directory), &defaults, Bites::default(), Machine.now().steady, |record| {
+            engine.apply(record)
+        })
+        .map_err(StartError::Store)?;
         tell_opened(&opened);
         tracing::info!(jobs = engine.len(), "jobs loaded");
         let (starts, attempts) = async_channel::bounded(config.workers);
@@ -172,6 +174,7 @@ impl Daemon {
             orders: received,
             vitals: Arc::clone(&vitals),
             late_warn: config.late_warn.to_std(),
+            bites: Bites::default(),
         };
         let api = Api { keys: ring, vitals: Arc::clone(&vitals), jobs: client.clone(), defaults };
         let connections = config.max_connections.unwrap_or_else(|| connections_default(descriptors));

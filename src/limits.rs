@@ -203,3 +203,36 @@ pub const KEPT_CONNECTIONS_MAX: usize = 256;
 pub const KEPT_CONNECTION_TTL: Duration = Duration::from_mins(1);
 /// Of a text that a target or a library chose, this much stands in a job's `last_error`.
 pub const ERROR_DETAIL_CHARS_MAX: usize = 200;
+
+/// How much is taken at a time of what may be much. A simulation takes less, so that a few jobs make many bites.
+#[derive(Clone, Copy, Debug)]
+pub struct Bites {
+    /// [`TURN_LETTERS_MAX`].
+    pub letters: usize,
+    /// [`TURN_REPORTS_MAX`].
+    pub reports: usize,
+    /// [`TURN_FIRES_MAX`].
+    pub fires: usize,
+    /// [`TURN_LATE_RECORDS_MAX`].
+    pub late_records: usize,
+    /// [`TURN_RECOVERY_LINES_MAX`].
+    pub recovery_lines: usize,
+    /// [`SNAPSHOT_CHUNK_JOBS`].
+    pub chunk_jobs: usize,
+    /// [`SNAPSHOT_PIECE_BYTES`].
+    pub piece_bytes: usize,
+}
+
+impl Default for Bites {
+    fn default() -> Self {
+        Self {
+            letters: TURN_LETTERS_MAX,
+            reports: TURN_REPORTS_MAX,
+            fires: TURN_FIRES_MAX,
+            late_records: TURN_LATE_RECORDS_MAX,
+            recovery_lines: TURN_RECOVERY_LINES_MAX,
+            chunk_jobs: SNAPSHOT_CHUNK_JOBS,
+            piece_bytes: SNAPSHOT_PIECE_BYTES,
+        }
+    }
+}

@@ -40,7 +40,6 @@ pub use page::{Filter, Kind, Page};
 pub use record::Record;
 
 use crate::job::{Job, JobId, Phase, Progress};
-use crate::limits::TURN_LATE_RECORDS_MAX;
 use heap::DueHeap;
 use table::{Slot, Table, Unrecorded};
 
@@ -128,13 +127,13 @@ impl Engine {
     }
 
     /// What has changed since the last call by itself, one record a job, in the order of the changes;
-    /// then a bite of what is late, because that may be all jobs: after a recovery, and when the disk takes
+    /// then `bite` of what is late, because that may be all jobs: after a recovery, and when the disk takes
     /// records again.
-    pub fn take_records(&mut self) -> Vec<Record> {
+    pub fn take_records(&mut self, bite: usize) -> Vec<Record> {
         let mut changed = std::mem::take(&mut self.changed);
         let mut records: Vec<_> = changed.drain(..).map(|slot| self.take_record(slot)).collect();
         self.changed = changed;
-        for _ in 0..TURN_LATE_RECORDS_MAX {
+        for _ in 0..bite {
             let Some(slot) = self.late.pop_front() else { break };
             if self.table.find(slot).is_some_and(|entry| entry.unrecorded == Unrecorded::Late) {
                 records.push(self.take_record(slot));

@@ -22,7 +22,7 @@ use crate::engine::{Command, Engine, Event, Refusal, Start, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::Job;
-use crate::limits::{CHANGES_WAITING_MAX, TURN_SLEEP_MILLIS_MAX};
+use crate::limits::{Bites, CHANGES_WAITING_MAX, TURN_SLEEP_MILLIS_MAX};
 use crate::store::{DiskEvent, Position, Store};
 use crate::vitals::Vitals;
 use tell::{BusyWatch, LateWatch, SnapshotWatch};
@@ -50,6 +50,8 @@ pub struct Parts {
     pub vitals: Arc<Vitals>,
     /// How late a fire is worth a warning.
     pub late_warn: Duration,
+    /// How much a turn takes.
+    pub bites: Bites,
 }
 
 /// The two steps of a shutdown.

@@ -14,7 +14,7 @@ use crate::clock::Machine;
 use crate::engine::{Filter, Record, Refusal};
 use crate::job::{Defaults, GoDuration, JobId, stored_job};
 use crate::limits::{
-    PAGE_SCAN_MAX, TURN_BODY_BYTES_MAX, TURN_FIRES_MAX, TURN_LATE_RECORDS_MAX, TURN_LETTERS_MAX, TURN_SCAN_MAX,
+    Bites, PAGE_SCAN_MAX, TURN_BODY_BYTES_MAX, TURN_FIRES_MAX, TURN_LATE_RECORDS_MAX, TURN_LETTERS_MAX, TURN_SCAN_MAX,
 };
 use crate::store::Directory;
 
@@ -64,7 +64,8 @@ fn parts(jobs: impl IntoIterator<Item = Job>) -> (Folder, Parts, Sender<Letter>,
     let folder = Folder(std::env::temp_dir().join(format!("ksana-scheduler-{}-{number}", process::id())));
     let mut engine = Engine::new(1);
     let directory = Arc::new(Directory::hold(&folder.0).expect("own folder"));
-    let opened = Store::open(directory, &DEFAULTS, Instant::now(), |record| engine.apply(record)).expect("own folder");
+    let opened = Store::open(directory, &DEFAULTS, Bites::default(), Instant::now(), |record| engine.apply(record))
+        .expect("own folder");
     for job in jobs {
         engine.apply(Record::Put(job));
     }
@@ -81,6 +82,7 @@ fn parts(jobs: impl IntoIterator<Item = Job>) -> (Folder, Parts, Sender<Letter>,
         orders: async_channel::bounded(1).1,
         vitals: Arc::new(Vitals::new()),
         late_warn: Duration::from_hours(1),
+        bites: Bites::default(),
     };
     (folder, parts, letters, starts)
 }

@@ -13,8 +13,7 @@ use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::{Job, JobId};
 use crate::limits::{
-    PAGE_SCAN_MAX, TURN_BODY_BYTES_MAX, TURN_DISK_EVENTS_MAX, TURN_FIRES_MAX, TURN_LETTERS_MAX,
-    TURN_RECOVERY_LINES_MAX, TURN_REPORTS_MAX, TURN_SCAN_MAX, WRITE_STALL_MILLIS,
+    PAGE_SCAN_MAX, TURN_BODY_BYTES_MAX, TURN_DISK_EVENTS_MAX, TURN_FIRES_MAX, TURN_SCAN_MAX, WRITE_STALL_MILLIS,
 };
 
 /// What has arrived since the last turn.
@@ -38,17 +37,18 @@ impl Scheduler {
     ///
     /// Why the process has to end at once.
     pub fn turn(&mut self, wake: Wake) -> Result<(), Fatal> {
+        let bites = self.parts.bites;
         let arrived = self.drain(wake)?;
         let now = self.parts.clock.now();
         let mut turn = Turn::default();
         self.land(&arrived.reports, now.wall, &mut turn);
         if self.order.is_none() {
-            self.more_due = self.parts.engine.fire_due(now.wall, TURN_FIRES_MAX, &mut turn);
+            self.more_due = self.parts.engine.fire_due(now.wall, bites.fires, &mut turn);
             self.parts.engine.dispatch(now.wall, TURN_FIRES_MAX, &mut turn);
         } else {
             self.more_due = false;
         }
-        let mut records = self.parts.engine.take_records();
+        let mut records = self.parts.engine.take_records(bites.late_records);
         let own = records.len();
         let (commands, questions) = self.sort(arrived.letters);
         let ready = self.plan(commands, now.wall);
@@ -83,13 +83,13 @@ impl Scheduler {
         if let Ok(order) = self.parts.orders.try_recv() {
             self.order = Some(order);
         }
-        while arrived.reports.len() < TURN_REPORTS_MAX
+        while arrived.reports.len() < self.parts.bites.reports
             && let Ok(report) = self.parts.reports.try_recv()
         {
             arrived.reports.push(report);
         }
         // What was put off counts too: where all are for one job, more wait in their connections.
-        while arrived.letters.len() + self.deferred.len() + self.unread.len() < TURN_LETTERS_MAX
+        while arrived.letters.len() + self.deferred.len() + self.unread.len() < self.parts.bites.letters
             && let Ok(letter) = self.parts.letters.try_recv()
         {
             arrived.letters.push(letter);
@@ -109,7 +109,7 @@ impl Scheduler {
     }
 
     fn take_untold(&mut self) -> Vec<Event> {
-        let taken = self.untold.by_ref().take(TURN_RECOVERY_LINES_MAX).collect();
+        let taken = self.untold.by_ref().take(self.parts.bites.recovery_lines).collect();
         if self.untold.len() == 0 {
             // It may have held a line for every job.
             self.untold = Vec::new().into_iter();

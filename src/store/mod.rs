@@ -37,7 +37,7 @@ pub use recovery::ReadError;
 
 use crate::engine::{Engine, Record};
 use crate::job::Defaults;
-use crate::limits::{ROOM_BYTES, ROOM_LOOK_MILLIS, SYNC_DELAY_MILLIS};
+use crate::limits::{Bites, ROOM_BYTES, ROOM_LOOK_MILLIS, SNAPSHOT_PIECE_BYTES, SYNC_DELAY_MILLIS};
 use folder::{Folder, is_full};
 use helper::{Helpers, SyncRequest};
 use journal::Journal;
@@ -57,6 +57,7 @@ pub struct Store {
     snapshot: Snapshots,
     /// Why the disk takes no change at present.
     refusal: Option<Refusal>,
+    bites: Bites,
     /// Last, because its threads are joined, and they end when the channels above are gone.
     helpers: Helpers,
 }
@@ -156,7 +157,9 @@ pub fn inspect(
         return Ok(Inspection::Missing);
     }
     match Directory::hold(data_dir) {
-        Ok(directory) => replayed(Arc::new(directory), defaults, apply).map(Inspection::Whole).map_err(OpenError::Read),
+        Ok(directory) => replayed(Arc::new(directory), defaults, SNAPSHOT_PIECE_BYTES, apply)
+            .map(Inspection::Whole)
+            .map_err(OpenError::Read),
         Err(OpenError::Held(_)) => {
             let path = data_dir.join(folder::SNAPSHOT);
             match std::fs::read(&path) {
@@ -172,8 +175,8 @@ pub fn inspect(
     }
 }
 
-/// Hands over what a start would find on a disk, and changes nothing there. Gives how many records
-/// of the journal there are.
+/// Hands over what a start would find on a disk, and changes nothing there. A `jobs.json` that is no
+/// smaller than a piece is read in pieces. Gives how many records of the journal there are.
 ///
 /// # Errors
 ///
@@ -181,9 +184,10 @@ pub fn inspect(
 pub fn replayed(
     disk: Arc<dyn Disk>,
     defaults: &Defaults,
+    piece_bytes: usize,
     apply: impl FnMut(Record) -> bool,
 ) -> Result<usize, ReadError> {
-    recovery::read(&Folder::new(disk), defaults, apply).map(|found| found.replayed)
+    recovery::read(&Folder::new(disk), defaults, piece_bytes, apply).map(|found| found.replayed)
 }
 
 impl Store {
@@ -191,12 +195,13 @@ impl Store {
     pub fn open(
         disk: Arc<dyn Disk>,
         defaults: &Defaults,
+        bites: Bites,
         now: Instant,
         apply: impl FnMut(Record) -> bool,
     ) -> Result<Opened, OpenError> {
         let folder = Folder::new(disk);
         let failed = |error| OpenError::Io(folder.path(), error);
-        let mut found = recovery::read(&folder, defaults, apply).map_err(OpenError::Read)?;
+        let mut found = recovery::read(&folder, defaults, bites.piece_bytes, apply).map_err(OpenError::Read)?;
         let cut = found.cut.as_ref().map(|cut| {
             let path = folder.segment_path(cut.segment);
             format!("{} bytes from byte {} of {} on ({})", cut.bytes, cut.from, path.display(), cut.reason)
@@ -240,6 +245,7 @@ impl Store {
             },
             journal,
             refusal,
+            bites,
             helpers,
         };
         Ok(Opened { store, events, replayed: found.replayed, cut })

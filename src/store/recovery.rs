@@ -10,7 +10,6 @@ use super::segment::{Segment, Walk};
 use super::snapshot::{self, Sum};
 use crate::engine::Record;
 use crate::job::Defaults;
-use crate::limits::SNAPSHOT_PIECE_BYTES;
 
 /// What a start found, apart from the records themselves.
 #[derive(Debug, Default)]
@@ -94,6 +93,7 @@ impl fmt::Display for ReadError {
 pub(super) fn read(
     folder: &Folder,
     defaults: &Defaults,
+    piece_bytes: usize,
     mut apply: impl FnMut(Record) -> bool,
 ) -> Result<Found, ReadError> {
     let failed = |error| ReadError::Io(folder.path(), error);
@@ -101,7 +101,7 @@ pub(super) fn read(
     for segment in &found.segments {
         found.has_records |= folder.segment_len(*segment).map_err(failed)? > 0;
     }
-    found.sum = read_jobs(folder, defaults, found.has_records, &mut apply)?;
+    found.sum = read_jobs(folder, defaults, piece_bytes, found.has_records, &mut apply)?;
     replay(folder, defaults, &mut found, &mut apply)?;
     Ok(found)
 }
@@ -110,6 +110,7 @@ pub(super) fn read(
 fn read_jobs(
     folder: &Folder,
     defaults: &Defaults,
+    piece_bytes: usize,
     has_records: bool,
     apply: &mut impl FnMut(Record) -> bool,
 ) -> Result<Option<Sum>, ReadError> {
@@ -119,8 +120,8 @@ fn read_jobs(
         return if has_records { check_unedited(folder, None).map(|()| None) } else { Ok(None) };
     };
     let mut text = Vec::new();
-    let read = reader.by_ref().take(SNAPSHOT_PIECE_BYTES as u64).read_to_end(&mut text).map_err(failed)?;
-    let is_whole = read < SNAPSHOT_PIECE_BYTES;
+    let read = reader.by_ref().take(piece_bytes as u64).read_to_end(&mut text).map_err(failed)?;
+    let is_whole = read < piece_bytes;
     if has_records {
         let sum =
             if is_whole { Sum::of(&text) } else { Sum::read(Cursor::new(&text).chain(&mut reader)).map_err(failed)? };
@@ -129,7 +130,7 @@ fn read_jobs(
     if !is_whole {
         drop(text);
         let reader = folder.snapshot_reader().and_then(|reader| reader.ok_or(io::ErrorKind::NotFound.into()));
-        let sum = load::read(reader.map_err(failed)?, SNAPSHOT_PIECE_BYTES, defaults, |job| !apply(Record::Put(job)))
+        let sum = load::read(reader.map_err(failed)?, piece_bytes, defaults, |job| !apply(Record::Put(job)))
             .map_err(failed)?;
         if sum.is_some() {
             return Ok(sum);

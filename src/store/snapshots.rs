@@ -13,8 +13,8 @@ use crate::clock::Now;
 use crate::engine::{Engine, Filter};
 use crate::job::{Job, JobId};
 use crate::limits::{
-    SNAPSHOT_CHUNK_JOBS, SNAPSHOT_DELAY_MILLIS, SNAPSHOT_JOURNAL_BYTES_MIN, SNAPSHOT_REFUSED_REST_SECS_MAX,
-    SNAPSHOT_REST_FACTOR, SNAPSHOT_RETRY_MILLIS,
+    SNAPSHOT_DELAY_MILLIS, SNAPSHOT_JOURNAL_BYTES_MIN, SNAPSHOT_REFUSED_REST_SECS_MAX, SNAPSHOT_REST_FACTOR,
+    SNAPSHOT_RETRY_MILLIS,
 };
 
 #[derive(Debug)]
@@ -161,7 +161,7 @@ impl Store {
     pub(super) fn hand_over_chunk(&mut self, engine: &Engine) {
         let Some(running) = &mut self.snapshot.running else { return };
         let after = running.after.as_ref().map(JobId::as_str);
-        let page = engine.page(after, &Filter::default(), SNAPSHOT_CHUNK_JOBS, SNAPSHOT_CHUNK_JOBS);
+        let page = engine.page(after, &Filter::default(), self.bites.chunk_jobs, self.bites.chunk_jobs);
         running.after = page.jobs.last().map(|job| job.spec.id.clone()).or(running.after.take());
         // The helper asks for one at a time; if it is gone, its result says why.
         let _ = running.chunks.try_send(page.jobs);

@@ -104,7 +104,11 @@ fn keys(data: &[u8]) {
 }
 
 /// `jobs.json`: what is loaded is the same when it is written and loaded again; what is not is told by its place.
+/// In pieces it is read as the whole is.
 fn jobs_json(data: &[u8]) {
+    // From a few bytes to most of the text: another text, another size.
+    let piece_bytes = 1 + data.len() * usize::from(data.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte))) / 256;
+    assert_eq!(jobs_by(data, piece_bytes), jobs_by(data, usize::MAX), "in pieces of {piece_bytes}");
     let records = match replayed(&[("jobs.json", data)]) {
         Ok(records) => records,
         Err(error) => return check_place(&error, data),
@@ -116,6 +120,14 @@ fn jobs_json(data: &[u8]) {
     let text = json_of(&File { version: 1, jobs: jobs.collect() });
     assert_eq!(replayed(&[("jobs.json", &text)]).expect("what was loaded is loaded again"), records);
     live(records);
+}
+
+/// What a start makes of a `jobs.json` that it reads by so many bytes: its jobs, or why it refuses.
+fn jobs_by(data: &[u8], piece_bytes: usize) -> Result<Vec<Job>, String> {
+    let mut engine = Engine::new(1);
+    let disk = Arc::new(Memory::new(&[("jobs.json", data)]));
+    let read = store::replayed(disk, &DEFAULTS, piece_bytes, |record| engine.apply(record));
+    read.map(|_| engine.jobs().cloned().collect()).map_err(|error| error.to_string())
 }
 
 /// `jobs.json`, as far as it must be one.
@@ -234,11 +246,11 @@ fn live(records: Vec<Record>) {
     for _ in 0..4 {
         engine.fire_due(now, 8, &mut turn);
         engine.dispatch(now, usize::MAX, &mut turn);
-        follow(&mut follower, engine.take_records());
+        follow(&mut follower, engine.take_records(usize::MAX));
         for start in std::mem::take(&mut turn.starts) {
             engine.ended(start.token, &Outcome::new(Verdict::Retryable, "503"), now, &mut turn);
         }
-        follow(&mut follower, engine.take_records());
+        follow(&mut follower, engine.take_records(usize::MAX));
         assert!(engine.jobs().eq(follower.jobs()));
         engine.jobs().for_each(check_kept);
         let Some(wake) = engine.next_wake(now) else { break };
@@ -273,7 +285,7 @@ fn bases() -> Vec<Job> {
 /// What a start finds in a folder of these files.
 fn replayed(files: &[(&str, &[u8])]) -> Result<Vec<Record>, ReadError> {
     let mut records = Vec::new();
-    let replayed = store::replayed(Arc::new(Memory::new(files)), &DEFAULTS, |record| {
+    let replayed = store::replayed(Arc::new(Memory::new(files)), &DEFAULTS, usize::MAX, |record| {
         records.push(record);
         false
     });

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use ksana::clock::Clock;
 use ksana::engine::{Engine, Record, Turn};
 use ksana::job::{Job, stored_job};
+use ksana::limits::Bites;
 use ksana::store::{Disk, DiskEvent, Store};
 use serde_json::json;
 
@@ -29,7 +30,9 @@ impl Up {
         mount.gate.open();
         let clocks = Clocks::new();
         let mut engine = Engine::new(1);
-        let opened = Store::open(Arc::new(mount), &DEFAULTS, clocks.now().steady, |record| engine.apply(record));
+        let opened = Store::open(Arc::new(mount), &DEFAULTS, Bites::default(), clocks.now().steady, |record| {
+            engine.apply(record)
+        });
         let opened = opened.unwrap_or_else(|error| panic!("{error}"));
         Self { engine, store: opened.store, events: opened.events, clocks }
     }
@@ -143,7 +146,7 @@ fn the_fire_that_an_older_file_shows_comes_then_whatever_our_share_of_the_jitter
     up.engine.recover(up.clocks.now().wall, &mut turn);
     assert_eq!(up.engine.next_wake(next), Some(next));
     up.engine.fire_due(next, 1, &mut turn);
-    up.engine.dispatch(next, &mut turn);
+    up.engine.dispatch(next, 1, &mut turn);
     assert_eq!(turn.starts.iter().map(|start| start.scheduled_at).collect::<Vec<_>>(), [next]);
     let later = up.engine.jobs().next().and_then(|job| job.progress.next_run_at).expect("it goes on");
     assert!(later >= next + SignedDuration::from_secs(10), "{later}");

@@ -7,6 +7,7 @@ use async_channel::Receiver;
 use jiff::Timestamp;
 use ksana::engine::{Outcome, Refusal, Start, Token};
 use ksana::job::{Job, Phase};
+use ksana::limits::Bites;
 
 use crate::asks::Ask;
 use crate::history::History;
@@ -41,6 +42,8 @@ pub(crate) struct Seen {
     pub(crate) written: Option<bool>,
     /// The service rests: it starts nothing.
     pub(crate) rests: bool,
+    /// Jobs that are due and had to wait for the next turn.
+    pub(crate) left: BTreeSet<String>,
     /// The store refused changes when the turn began.
     pub(crate) refuses: bool,
     /// The process died in this turn: what it did and said counts for nothing, but may be found.
@@ -50,6 +53,7 @@ pub(crate) struct Seen {
 #[derive(Debug)]
 pub(crate) struct Model {
     workers: usize,
+    bites: Bites,
     jobs: BTreeMap<String, Job>,
     histories: BTreeMap<String, History>,
     number: u64,
@@ -60,16 +64,15 @@ pub(crate) struct Model {
     flights: BTreeMap<u64, Option<String>>,
     deferred: VecDeque<Asked>,
     done: Vec<Done>,
-    /// What the start changed and the first turn writes down.
-    restarted: BTreeSet<String>,
     /// How many runs began, for those who want to know whether anything happens at all.
     pub(crate) began: u64,
 }
 
 impl Model {
-    pub(crate) fn new(workers: usize) -> Self {
+    pub(crate) fn new(workers: usize, bites: Bites) -> Self {
         Self {
             workers,
+            bites,
             jobs: BTreeMap::new(),
             histories: BTreeMap::new(),
             number: 0,
@@ -78,7 +81,6 @@ impl Model {
             flights: BTreeMap::new(),
             deferred: VecDeque::new(),
             done: Vec::new(),
-            restarted: BTreeSet::new(),
             began: 0,
         }
     }
@@ -124,13 +126,12 @@ impl Model {
             self.land(*token, outcome, seen.now, &mut touched);
         }
         if !seen.rests {
-            self.fire_all(seen.now, &mut touched);
+            self.fire(seen, &mut touched);
             self.start(seen, &mut touched);
         }
         for id in &touched {
             self.remember(id);
         }
-        touched.append(&mut self.restarted);
         let commands: Vec<Asked> = self.deferred.drain(..).chain(asked).collect();
         let mut taken = BTreeSet::new();
         for asked in commands {
@@ -161,12 +162,18 @@ impl Model {
         touched.insert(id);
     }
 
-    fn fire_all(&mut self, now: Timestamp, touched: &mut BTreeSet<String>) {
-        for job in self.jobs.values_mut() {
-            if rules::next_due(job).is_some_and(|due| due <= now) {
-                rules::take_due(job, now);
-                touched.insert(job.spec.id.to_string());
-            }
+    /// Fires a bite of what is due: who has been due for longest comes first.
+    fn fire(&mut self, seen: &Seen, touched: &mut BTreeSet<String>) {
+        let due = |job: &&mut Job| rules::next_due(job).filter(|due| *due <= seen.now);
+        let jobs = self.jobs.values_mut().filter_map(|job| Some((due(&job)?, job)));
+        let (left, fired): (Vec<_>, Vec<_>) = jobs.partition(|(_, job)| seen.left.contains(job.spec.id.as_str()));
+        let all = left.len() + fired.len();
+        assert_eq!(fired.len(), all.min(self.bites.fires), "of {all} that were due");
+        let last = fired.iter().map(|(due, _)| *due).max();
+        assert!(left.iter().all(|(due, _)| last <= Some(*due)), "one waits longer than another that was fired");
+        for (_, job) in fired {
+            rules::take_due(job, seen.now);
+            touched.insert(job.spec.id.to_string());
         }
         let ids: Vec<String> = self.jobs.keys().cloned().collect();
         for id in ids {
@@ -325,7 +332,6 @@ impl Model {
         self.flights.clear();
         self.deferred.clear();
         self.done.clear();
-        self.restarted = found.keys().cloned().collect();
         self.queue_by_age();
     }
 

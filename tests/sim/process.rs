@@ -14,6 +14,7 @@ use ksana::engine::{Engine, Start};
 use ksana::executor::Report;
 use ksana::inbox::Letter;
 use ksana::job::{Defaults, GoDuration, Job};
+use ksana::limits::Bites;
 use ksana::scheduler::{Fatal, Order, Parts, Scheduler, Wake};
 use ksana::store::{self, DiskEvent, OpenError, ReadError, Store};
 use ksana::vitals::Vitals;
@@ -53,12 +54,12 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn start(device: &Device, clocks: &Clocks, workers: usize) -> Result<Self, OpenError> {
+    pub(crate) fn start(device: &Device, clocks: &Clocks, workers: usize, bites: Bites) -> Result<Self, OpenError> {
         let mount = device.mount();
         let gate = OpenAtLast(mount.gate.clone());
         let mut engine = Engine::new(workers);
         let now = clocks.now().steady;
-        let opened = Store::open(Arc::new(mount), &DEFAULTS, now, |record| engine.apply(record))?;
+        let opened = Store::open(Arc::new(mount), &DEFAULTS, bites, now, |record| engine.apply(record))?;
         let (disk, disk_end) = async_channel::bounded(ROOM);
         let (letters, letters_end) = async_channel::bounded(ROOM);
         let (reports, reports_end) = async_channel::bounded(ROOM);
@@ -75,6 +76,7 @@ impl Process {
             orders: orders_end,
             vitals: Arc::new(Vitals::new()),
             late_warn: Duration::from_secs(1),
+            bites,
         });
         let told = opened.events;
         let events = VecDeque::new();
@@ -230,6 +232,6 @@ fn teller(event: &DiskEvent) -> Helper {
 /// The jobs that lie on a disk.
 pub(crate) fn jobs_on(mount: Mount) -> Result<BTreeMap<String, Job>, ReadError> {
     let mut engine = Engine::new(1);
-    store::replayed(Arc::new(mount), &DEFAULTS, |record| engine.apply(record))?;
+    store::replayed(Arc::new(mount), &DEFAULTS, usize::MAX, |record| engine.apply(record))?;
     Ok(engine.jobs().map(|job| (job.spec.id.to_string(), job.clone())).collect())
 }

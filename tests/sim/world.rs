@@ -1,25 +1,27 @@
 //! One simulation: chance decides what happens next, and after each step the service is held
 //! against the model.
 
+mod arrivals;
 mod checks;
 mod ends;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use ksana::clock::Clock;
-use ksana::engine::{Outcome, Token, Verdict};
-use ksana::executor::Report;
-use ksana::job::GoDuration;
+use ksana::engine::{Outcome, Token};
+use ksana::limits::Bites;
 use ksana::scheduler::{Fatal, Wake};
 use ksana::store::DiskEvent;
 
+use arrivals::Sent;
 use ends::Crash;
 
 use crate::clients::{Clients, Question};
 use crate::clock::Clocks;
 use crate::disk::{Device, Trouble};
-use crate::model::{Asked, Model, Seen};
+use crate::model::{Model, Seen};
 use crate::older;
 use crate::process::Process;
 use crate::random::Random;
@@ -56,6 +58,23 @@ impl Climate {
     }
 }
 
+/// How much is taken at a time: as in life, or so little that a few jobs are too many.
+fn bites(random: &mut Random) -> Bites {
+    if random.per_mille(667) {
+        return Bites::default();
+    }
+    let mut few = || 1 + random.index(3);
+    Bites {
+        letters: few(),
+        reports: few(),
+        fires: few(),
+        late_records: few(),
+        recovery_lines: few(),
+        chunk_jobs: few(),
+        piece_bytes: 100 * few(),
+    }
+}
+
 /// One simulation.
 pub(crate) struct World {
     random: Random,
@@ -67,9 +86,12 @@ pub(crate) struct World {
     /// `None` only while one process ends and the next begins.
     process: Option<Process>,
     workers: usize,
-    asked: Vec<Asked>,
+    bites: Bites,
+    /// What clients have sent and the loop has not taken yet.
+    sent: VecDeque<Sent>,
+    /// Those whose turn was the last one.
     questions: Vec<Question>,
-    reports: Vec<(Token, Outcome)>,
+    reports: VecDeque<(Token, Outcome)>,
     /// Something was wrong with the disk, so changes may be refused.
     may_refuse: bool,
     /// Something may have gone unrecorded that is not written down yet.
@@ -88,13 +110,14 @@ impl World {
         let clocks = Clocks::new();
         let device = Device::new(Random::new(random.next()));
         let workers = 1 + random.index(3);
-        let mut model = Model::new(workers);
+        let bites = bites(&mut random);
+        let mut model = Model::new(workers, bites);
         if random.per_mille(333) {
             let (text, jobs) = older::file(&mut random, &clients, clocks.now().wall);
             device.put("jobs.json", text.as_bytes());
             model.begin_with(jobs);
         }
-        let process = Process::start(&device, &clocks, workers).expect("nothing is wrong with the disk yet");
+        let process = Process::start(&device, &clocks, workers, bites).expect("nothing is wrong with the disk yet");
         model.restart(&process.jobs(), clocks.now().wall, false);
         let mut world = Self {
             random,
@@ -105,11 +128,12 @@ impl World {
             model,
             process: Some(process),
             workers,
-            asked: Vec::new(),
+            bites,
+            sent: VecDeque::new(),
             questions: Vec::new(),
-            reports: Vec::new(),
+            reports: VecDeque::new(),
             may_refuse: false,
-            is_behind: false,
+            is_behind: true,
             tally: Tally::default(),
             story: Story::new(is_told),
         };
@@ -157,50 +181,6 @@ impl World {
             }
         }
         self.turn_while_woken();
-    }
-
-    /// Some clients ask at once.
-    fn ask(&mut self) {
-        let now = self.clocks.now().wall;
-        for _ in 0..=self.random.below(4) {
-            if self.random.per_mille(750) {
-                let (letter, asked) = self.clients.change(&mut self.random, now);
-                self.story.tell(|| format!("ask {:?}", asked.ask));
-                self.up().letters.try_send(letter).expect("there is room");
-                self.asked.push(asked);
-            } else {
-                let (letter, question) = self.clients.question(&mut self.random);
-                self.up().letters.try_send(letter).expect("there is room");
-                self.questions.push(question);
-            }
-        }
-    }
-
-    /// Some attempts come back.
-    fn come_back(&mut self) {
-        let flights: Vec<Token> = self.model.flights().collect();
-        for token in flights {
-            if self.random.per_mille(self.climate.quick_targets) {
-                let outcome = self.outcome();
-                let report = Report { token, outcome: outcome.clone(), took: Duration::from_millis(1) };
-                self.up().reports.try_send(report).expect("there is room");
-                self.story.tell(|| format!("{token:?} comes back: {outcome:?}"));
-                self.reports.push((token, outcome));
-            }
-        }
-    }
-
-    fn outcome(&mut self) -> Outcome {
-        match self.random.below(6) {
-            0..=2 => Outcome::success(),
-            3 => Outcome::new(Verdict::TimedOut, "timeout"),
-            4 => Outcome::new(Verdict::Final, "status 404"),
-            _ => {
-                let rest =
-                    self.random.per_mille(300).then(|| GoDuration::from_secs(self.random.below(30).cast_signed()));
-                Outcome { verdict: Verdict::Retryable, error: "status 503".into(), retry_after: rest }
-            }
-        }
     }
 
     /// A helper does one operation, or what it told arrives.
@@ -326,8 +306,9 @@ impl World {
         self.tally.turns += 1;
         let seen = Seen {
             now: now.wall,
-            reports: std::mem::take(&mut self.reports),
+            reports: self.take_reports(),
             starts,
+            left: self.left_due(now.wall),
             written: self.device.take_written(),
             rests: self.up().rests,
             refuses,
@@ -338,7 +319,8 @@ impl World {
             let starts = starts.iter().map(|start| (start.token, start.spec.id.as_str())).collect::<Vec<_>>();
             format!("turn at {wall} by {woken:?}: starts {starts:?}, written {written:?}, refuses {refuses}")
         });
-        self.model.turn(&seen, std::mem::take(&mut self.asked));
+        let asked = self.take_sent();
+        self.model.turn(&seen, asked);
         if dies {
             return self.die();
         }

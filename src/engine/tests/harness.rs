@@ -255,7 +255,7 @@ impl World {
         }
         while engine.fire_due(now, 1, &mut turn) {}
         engine.dispatch(now, usize::MAX, &mut turn);
-        let mut records = engine.take_records();
+        let mut records = engine.take_records(usize::MAX);
         let answer = command.map(|command| engine.plan(command, now));
         if let Some(Ok(Planned { record: Some(record), .. })) = &answer {
             engine.apply(record.clone());
@@ -329,7 +329,7 @@ impl World {
         assert_eq!(jobs_of(&engine), jobs_of(&self.shadow), "records of the past end in the same");
         let mut turn = Turn::default();
         engine.recover(self.now, &mut turn);
-        let records = engine.take_records();
+        let records = engine.take_records(usize::MAX);
         self.engine = Some(engine);
         self.write_down(records);
         for event in &turn.events {

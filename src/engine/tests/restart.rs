@@ -6,7 +6,9 @@ use super::harness::{World, check};
 use super::words::at;
 use crate::engine::{Command, Engine, Planned, Record, Turn};
 use crate::job::{Job, JobId};
-use crate::limits::TURN_LATE_RECORDS_MAX;
+
+/// How many late records a turn takes here.
+const BITE: usize = 10;
 
 #[test]
 fn instants_that_passed_while_the_service_was_down_are_skipped_on_the_same_grid() {
@@ -117,7 +119,7 @@ fn passed() -> Vec<Record> {
         spec.id = id(number);
         Record::Put(Job { spec: spec.into(), progress: template.progress.clone() })
     };
-    (0..2 * TURN_LATE_RECORDS_MAX + 7).map(named).collect()
+    (0..2 * BITE + 7).map(named).collect()
 }
 
 fn id(number: usize) -> JobId {
@@ -143,9 +145,9 @@ fn what_a_recovery_changed_goes_into_records_in_bites_by_id() {
     let (count, now) = (stored.len(), at("45"));
     let mut engine = started(&stored, now);
     let mut taken = Vec::new();
-    for bite in [TURN_LATE_RECORDS_MAX, TURN_LATE_RECORDS_MAX, 7] {
+    for bite in [BITE, BITE, 7] {
         assert_eq!(engine.next_wake(now), Some(now), "there is more to write down");
-        let records = engine.take_records();
+        let records = engine.take_records(BITE);
         assert_eq!(records.len(), bite);
         taken.extend(records);
     }
@@ -159,22 +161,22 @@ fn what_a_recovery_changed_goes_into_records_in_bites_by_id() {
 fn what_could_not_be_written_comes_again_once_a_job_and_as_it_is_then() {
     let mut stored = passed();
     let mut engine = started(&stored, at("45"));
-    while !engine.take_records().is_empty() {}
+    while !engine.take_records(BITE).is_empty() {}
     for second in ["50", "60"] {
         let mut turn = Turn::default();
         while engine.fire_due(at(second), 1_000, &mut turn) {}
         engine.dispatch(at(second), usize::MAX, &mut turn);
-        let records = engine.take_records();
+        let records = engine.take_records(BITE);
         assert_eq!(records.len(), stored.len());
         engine.unwritten(&records);
         assert_eq!(engine.next_wake(at(second)), Some(at(second) + jiff::SignedDuration::from_secs(10)));
-        assert!(engine.take_records().is_empty(), "it would fail again");
+        assert!(engine.take_records(BITE).is_empty(), "it would fail again");
     }
     engine.write_again();
     let mut again = Vec::new();
     while engine.next_wake(at("60")) == Some(at("60")) {
-        let records = engine.take_records();
-        assert!(records.len() <= TURN_LATE_RECORDS_MAX);
+        let records = engine.take_records(BITE);
+        assert!(records.len() <= BITE);
         again.extend(records);
     }
     assert_eq!(again.len(), stored.len());
@@ -192,7 +194,7 @@ fn what_happens_between_the_bites_is_written_with_its_turn() {
     let mut stored = passed();
     let (last, deleted) = (id(stored.len() - 1), id(stored.len() - 2));
     let mut engine = started(&stored, at("45"));
-    stored.extend(engine.take_records());
+    stored.extend(engine.take_records(BITE));
 
     let run_now = Command::RunNow { id: last.clone(), run_id: uuid::Uuid::from_u128(1) };
     for command in [run_now, Command::Delete(deleted.clone())] {
@@ -210,11 +212,11 @@ fn what_happens_between_the_bites_is_written_with_its_turn() {
     let mut turn = Turn::default();
     engine.dispatch(at("46"), usize::MAX, &mut turn);
     assert_eq!(turn.starts.iter().map(|start| &start.spec.id).collect::<Vec<_>>(), [&last]);
-    let records = engine.take_records();
+    let records = engine.take_records(BITE);
     assert_eq!(records[0].id(), &last, "a fire is on the disk before its request is sent");
     stored.extend(records);
-    stored.extend(engine.take_records());
-    assert!(engine.take_records().is_empty());
+    stored.extend(engine.take_records(BITE));
+    assert!(engine.take_records(BITE).is_empty());
     let about = |wanted: &JobId| stored.iter().filter(|record| record.id() == wanted).count();
     assert_eq!((about(&last), about(&deleted), about(&id(90_000))), (3, 2, 1));
 
@@ -229,7 +231,7 @@ fn what_happens_between_the_bites_is_written_with_its_turn() {
 fn a_crash_between_the_bites_leaves_the_rest_to_the_next_recovery() {
     let mut stored = passed();
     let mut engine = started(&stored, at("45"));
-    stored.extend(engine.take_records());
+    stored.extend(engine.take_records(BITE));
     let again = started(&stored, at("63"));
     assert!(again.jobs().all(|job| job.progress.next_run_at == Some(at("70"))));
     let short = started(&stored, at("46"));

@@ -7,6 +7,7 @@ use super::super::checksum::Crc32;
 use super::super::{Directory, replayed};
 use super::odd::{Notes, Odd};
 use super::world::{DEFAULTS, World, progress, put};
+use crate::limits::SNAPSHOT_PIECE_BYTES;
 
 const JOURNAL: &str = "journal-000001.jsonl";
 
@@ -22,10 +23,11 @@ fn records_are_handed_over_while_the_rest_lies_on_the_disk() {
     let notes = Arc::new(Notes::default());
     let directory = Directory::hold(world.path()).expect("own folder");
     let mut read = Vec::new();
-    let count = replayed(Arc::new(Odd { directory, notes: Arc::clone(&notes) }), &DEFAULTS, |_| {
-        read.push(notes.read.load(Ordering::Relaxed));
-        true
-    });
+    let count =
+        replayed(Arc::new(Odd { directory, notes: Arc::clone(&notes) }), &DEFAULTS, SNAPSHOT_PIECE_BYTES, |_| {
+            read.push(notes.read.load(Ordering::Relaxed));
+            true
+        });
     assert_eq!(count.expect("it is good"), 2_000);
     let most = len / 3;
     assert!(read[0] >= len && read[0] < len + most, "all is looked at before the first: {} of {len}", read[0]);

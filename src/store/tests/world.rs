@@ -17,6 +17,7 @@ use super::odd::{Notes, Odd};
 use crate::clock::Now;
 use crate::engine::{Engine, Record};
 use crate::job::{Defaults, GoDuration, Job, JobId, Progress, stored_job};
+use crate::limits::Bites;
 
 pub(super) const DEFAULTS: Defaults =
     Defaults { timeout: GoDuration::from_secs(10), max_retries: 3, retry_backoff: GoDuration::from_secs(5) };
@@ -110,19 +111,24 @@ impl World {
     }
 
     pub(super) fn try_open(&self) -> Result<Up, OpenError> {
-        Self::try_open_on(Arc::new(Directory::hold(&self.path)?))
+        self.open_by(Bites::default())
+    }
+
+    /// With chunks and pieces of another size.
+    pub(super) fn open_by(&self, bites: Bites) -> Result<Up, OpenError> {
+        Self::try_open_on(Arc::new(Directory::hold(&self.path)?), bites)
     }
 
     /// The same, where something does not work or is counted.
     pub(super) fn open_odd(&self, notes: &Arc<Notes>) -> Up {
         let directory = Directory::hold(&self.path).expect("own folder");
-        let opened = Self::try_open_on(Arc::new(Odd { directory, notes: Arc::clone(notes) }));
+        let opened = Self::try_open_on(Arc::new(Odd { directory, notes: Arc::clone(notes) }), Bites::default());
         opened.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    fn try_open_on(disk: Arc<dyn Disk>) -> Result<Up, OpenError> {
+    fn try_open_on(disk: Arc<dyn Disk>, bites: Bites) -> Result<Up, OpenError> {
         let mut engine = Engine::new(1);
-        let opened = Store::open(disk, &DEFAULTS, Instant::now(), |record| engine.apply(record))?;
+        let opened = Store::open(disk, &DEFAULTS, bites, Instant::now(), |record| engine.apply(record))?;
         let (store, events) = (opened.store, opened.events);
         Ok(Up { engine, replayed: opened.replayed, cut: opened.cut, events, store, ended: None })
     }
@@ -206,7 +212,7 @@ impl Up {
         }
     }
 
-    fn take_event(&mut self) {
+    pub(super) fn take_event(&mut self) {
         let event = self.events.recv_blocking().expect("the helpers live");
         let told = self.store.take_event(event, &self.engine, Instant::now()).expect("every fsync works");
         self.ended = told.map(|result| result.map(drop)).or(self.ended.take());

@@ -64,14 +64,14 @@ impl World {
     /// The next process begins where the last one ended.
     fn start(&mut self, mut after_power_cut: bool) {
         self.process = None;
-        self.asked.clear();
+        self.sent.clear();
         self.questions.clear();
         self.reports.clear();
         if self.random.per_mille(300) {
             self.clocks.pass(Duration::from_secs(self.random.below(4_000)));
         }
         loop {
-            match Process::start(&self.device, &self.clocks, self.workers) {
+            match Process::start(&self.device, &self.clocks, self.workers, self.bites) {
                 Ok(process) => {
                     self.process = Some(process);
                     break;
@@ -92,7 +92,8 @@ impl World {
                 self.device.die_in(1 + self.random.below(8));
             }
         }
-        self.is_behind = false;
+        // What the recovery changed is written down bite by bite.
+        self.is_behind = true;
         self.may_refuse = self.up().scheduler.store().refusal().is_some() || self.device.trouble() != Trouble::None;
         let found = self.up().jobs();
         self.model.restart(&found, self.clocks.now().wall, after_power_cut);

@@ -1,0 +1,102 @@
+//! What reaches the loop from outside, and what of it a turn has taken.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ksana::clock::Clock;
+use ksana::engine::{Outcome, Token, Verdict};
+use ksana::executor::Report;
+use ksana::job::GoDuration;
+use ksana::scheduler::Wake;
+
+use super::World;
+use crate::clients::Question;
+use crate::model::Asked;
+use crate::rules;
+
+/// What a client has sent.
+pub(super) enum Sent {
+    Change(Asked),
+    Question(Question),
+}
+
+impl World {
+    /// Some clients ask at once. What the clock's step made due is taken before: of a job that fires in
+    /// a bite and changes in the same turn nobody could tell from outside whether it has fired.
+    pub(super) fn ask(&mut self) {
+        let now = self.clocks.now().wall;
+        let life = self.tally.crashes;
+        while !self.up().rests && self.tally.crashes == life && self.model.next_due().is_some_and(|due| due <= now) {
+            self.turn(Wake::Time);
+        }
+        for _ in 0..=self.random.below(4) {
+            if self.random.per_mille(750) {
+                let (letter, asked) = self.clients.change(&mut self.random, now);
+                self.story.tell(|| format!("ask {:?}", asked.ask));
+                self.up().letters.try_send(letter).expect("there is room");
+                self.sent.push_back(Sent::Change(asked));
+            } else {
+                let (letter, question) = self.clients.question(&mut self.random);
+                self.up().letters.try_send(letter).expect("there is room");
+                self.sent.push_back(Sent::Question(question));
+            }
+        }
+    }
+
+    /// Some attempts come back.
+    pub(super) fn come_back(&mut self) {
+        let is_back = |token: &Token| self.reports.iter().any(|(back, _)| back == token);
+        let flights: Vec<Token> = self.model.flights().filter(|token| !is_back(token)).collect();
+        for token in flights {
+            if self.random.per_mille(self.climate.quick_targets) {
+                let outcome = self.outcome();
+                let report = Report { token, outcome: outcome.clone(), took: Duration::from_millis(1) };
+                self.up().reports.try_send(report).expect("there is room");
+                self.story.tell(|| format!("{token:?} comes back: {outcome:?}"));
+                self.reports.push_back((token, outcome));
+            }
+        }
+    }
+
+    fn outcome(&mut self) -> Outcome {
+        match self.random.below(6) {
+            0..=2 => Outcome::success(),
+            3 => Outcome::new(Verdict::TimedOut, "timeout"),
+            4 => Outcome::new(Verdict::Final, "status 404"),
+            _ => {
+                let rest =
+                    self.random.per_mille(300).then(|| GoDuration::from_secs(self.random.below(30).cast_signed()));
+                Outcome { verdict: Verdict::Retryable, error: "status 503".into(), retry_after: rest }
+            }
+        }
+    }
+
+    /// The reports that the last turn took.
+    pub(super) fn take_reports(&mut self) -> Vec<(Token, Outcome)> {
+        let taken = self.reports.len() - self.up().reports.len();
+        assert!(taken <= self.bites.reports, "a turn took {taken} reports");
+        self.reports.drain(..taken).collect()
+    }
+
+    /// The changes that the last turn took; its questions are kept.
+    pub(super) fn take_sent(&mut self) -> Vec<Asked> {
+        let taken = self.sent.len() - self.up().letters.len();
+        assert!(taken <= self.bites.letters, "a turn took {taken} letters");
+        let mut asked = Vec::new();
+        for sent in self.sent.drain(..taken) {
+            match sent {
+                Sent::Change(change) => asked.push(change),
+                Sent::Question(question) => self.questions.push(question),
+            }
+        }
+        asked
+    }
+
+    /// Jobs that are due and that the last turn did not come to.
+    pub(super) fn left_due(&mut self, now: Timestamp) -> BTreeSet<String> {
+        let jobs = self.up().scheduler.engine().jobs();
+        let due = jobs.filter(|job| rules::next_due(job).is_some_and(|due| due <= now));
+        due.map(|job| job.spec.id.to_string()).collect()
+    }
+}
