@@ -119,27 +119,23 @@ fn read_jobs(
     let Some(mut reader) = folder.snapshot_reader().map_err(failed)? else {
         return if has_records { check_unedited(folder, None).map(|()| None) } else { Ok(None) };
     };
+    let check = |sum| if has_records { check_unedited(folder, Some(sum)) } else { Ok(()) };
     let mut text = Vec::new();
     let read = reader.by_ref().take(piece_bytes as u64).read_to_end(&mut text).map_err(failed)?;
-    let is_whole = read < piece_bytes;
-    if has_records {
-        let sum =
-            if is_whole { Sum::of(&text) } else { Sum::read(Cursor::new(&text).chain(&mut reader)).map_err(failed)? };
-        check_unedited(folder, Some(sum))?;
-    }
-    if !is_whole {
-        drop(text);
-        let reader = folder.snapshot_reader().and_then(|reader| reader.ok_or(io::ErrorKind::NotFound.into()));
-        let sum = load::read(reader.map_err(failed)?, piece_bytes, defaults, |job| !apply(Record::Put(job)))
-            .map_err(failed)?;
-        if sum.is_some() {
-            return Ok(sum);
+    if read == piece_bytes {
+        // What was handed over of a file that was edited counts for nothing: there is no start then.
+        let whole = Cursor::new(&text).chain(reader);
+        let sum = load::read(whole, piece_bytes, defaults, |job| !apply(Record::Put(job))).map_err(failed)?;
+        if let Some(sum) = sum {
+            return check(sum).map(|()| Some(sum));
         }
         // Again from the start: what was applied already is applied once more.
         text = folder.read_snapshot().map_err(failed)?.unwrap_or_default();
     }
+    let sum = Sum::of(&text);
+    check(sum)?;
     read_snapshot(&text, defaults, apply).map_err(|reason| ReadError::Snapshot(path(), reason))?;
-    Ok(Some(Sum::of(&text)))
+    Ok(Some(sum))
 }
 
 fn check_unedited(folder: &Folder, sum: Option<Sum>) -> Result<(), ReadError> {

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use jiff::Timestamp;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -34,13 +34,6 @@ pub(super) struct Sum {
 impl Sum {
     pub(super) fn of(bytes: &[u8]) -> Self {
         Self { crc: Crc32::of(bytes), len: bytes.len() as u64 }
-    }
-
-    /// Of all that comes.
-    pub(super) fn read(mut source: impl Read) -> io::Result<Self> {
-        let mut summed = Summed { out: io::sink(), crc: Crc32::new(), len: 0 };
-        io::copy(&mut source, &mut summed)?;
-        Ok(Self { crc: summed.crc.finish(), len: summed.len })
     }
 }
 
