@@ -2,6 +2,7 @@
 //!
 //! The library exists for the binary, the simulation and the fuzz targets; `ARCHITECTURE.md` is its map.
 
+mod alarm;
 pub mod api;
 pub mod check;
 pub mod cli;

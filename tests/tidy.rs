@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// The arrows of `ARCHITECTURE.md`: what each part may name. `limits` may be named by all.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("api", &["engine", "inbox", "job", "keys", "vitals"]),
+    ("alarm", &[]),
+    ("api", &["alarm", "engine", "inbox", "job", "keys", "vitals"]),
     ("check", &["config", "daemon", "engine", "keys", "store"]),
     ("cli", &["config"]),
     ("clock", &[]),
@@ -30,14 +31,14 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("engine", &["job"]),
-    ("executor", &["engine", "job"]),
+    ("executor", &["alarm", "engine", "job"]),
     ("inbox", &["engine", "job"]),
     ("job", &[]),
     ("keys", &[]),
     ("limits", &[]),
     ("log", &["clock"]),
     ("review", &["engine", "inbox", "job"]),
-    ("scheduler", &["clock", "engine", "executor", "inbox", "job", "store", "vitals"]),
+    ("scheduler", &["alarm", "clock", "engine", "executor", "inbox", "job", "store", "vitals"]),
     ("store", &["clock", "engine", "job"]),
     ("vitals", &[]),
 ];

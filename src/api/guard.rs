@@ -19,14 +19,13 @@ use std::time::{Duration, Instant};
 use futures_lite::{AsyncRead, AsyncWrite};
 use trillium_server_common::{Acceptor, Transport};
 
-mod alarm;
 mod head_end;
 
-use alarm::Alarm;
 use head_end::HeadEnd;
 
 use super::connections::{Connections, Place, Standing};
 use super::refusal;
+use crate::alarm::Alarm;
 use crate::limits;
 
 /// How long a client may take for what is its turn to do.

@@ -7,14 +7,15 @@ use super::client::Client;
 use super::failure::Failure;
 use super::request::{Prepared, Way};
 use super::resolve::Resolver;
+use crate::alarm::Alarm;
 use crate::engine::Start;
 use crate::engine::{Outcome, Verdict};
 use crate::limits::{ADDRESSES_TRIED_MAX, ANSWER_BODY_BYTES_MAX, ANSWER_READ_BYTES, CONNECT_TRY_MAX, TIMEOUT_GRACE};
-use async_io::Timer;
 use futures_lite::{AsyncReadExt, future};
 use isahc::{AsyncBody, Response, ResponseExt};
 use jiff::Timestamp;
 use std::net::{IpAddr, SocketAddr};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use url::Host;
 
@@ -33,7 +34,7 @@ impl Caller {
     }
 
     /// Makes the attempt. Its timeout bounds everything from the name look-up to the body's end.
-    pub(super) async fn make(&self, attempt: &Start) -> Outcome {
+    pub(super) async fn make(&self, attempt: &Start, alarm: &mut Alarm) -> Outcome {
         let timeout = attempt.spec.timeout.to_std();
         if timeout.is_zero() {
             let error =
@@ -45,10 +46,10 @@ impl Caller {
         let call = async { self.call(attempt, deadline, &timed_out).await.unwrap_or_else(|ended| ended) };
         // The HTTP client keeps the deadline by itself and frees the connection then. This bounds
         // the name look-up, and the client where it does not let go.
-        let belt = async {
-            Timer::at(deadline + TIMEOUT_GRACE).await;
-            Outcome::new(Verdict::TimedOut, &*timed_out)
-        };
+        let belt = future::poll_fn(|cx| {
+            let is_over = alarm.has_rung(deadline + TIMEOUT_GRACE, cx);
+            if is_over { Poll::Ready(Outcome::new(Verdict::TimedOut, &*timed_out)) } else { Poll::Pending }
+        });
         future::or(call, belt).await
     }
 

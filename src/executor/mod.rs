@@ -13,6 +13,7 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
+use crate::alarm::Alarm;
 use crate::engine::{Outcome, Start, Token, Verdict};
 use async_channel::{Receiver, Sender};
 use attempt::Caller;
@@ -96,7 +97,9 @@ impl Executor {
 fn work(workers: usize, caller: &Caller, attempts: &Receiver<Start>, reports: &Sender<Report>) {
     let executor = smol::LocalExecutor::new();
     let tasks: Vec<_> = (0..workers).map(|_| executor.spawn(worker(caller, attempts, reports))).collect();
-    smol::block_on(executor.run(async {
+    // Not the one that looks after the reactor: then the scheduler does that, and its timer wakes it
+    // without a detour.
+    smol::future::block_on(executor.run(async {
         for task in tasks {
             task.await;
         }
@@ -105,9 +108,10 @@ fn work(workers: usize, caller: &Caller, attempts: &Receiver<Start>, reports: &S
 
 /// An idle worker is small: an attempt's state is on the heap while there is one.
 async fn worker(caller: &Caller, attempts: &Receiver<Start>, reports: &Sender<Report>) {
+    let mut alarm = Alarm::default();
     while let Ok(attempt) = attempts.recv().await {
         let began = Instant::now();
-        let made = Box::pin(AssertUnwindSafe(caller.make(&attempt)).catch_unwind()).await;
+        let made = Box::pin(AssertUnwindSafe(caller.make(&attempt, &mut alarm)).catch_unwind()).await;
         let outcome = made.unwrap_or_else(|_| {
             tracing::error!(job_id = %attempt.spec.id, run_id = %attempt.run_id, "an attempt panicked");
             Outcome::new(Verdict::Final, "internal error")

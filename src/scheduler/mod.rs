@@ -10,13 +10,14 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use std::vec;
 
 use async_channel::{Receiver, Sender};
-use async_io::Timer;
-use futures_lite::FutureExt;
+use futures_lite::{FutureExt, future};
 
+use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::engine::{Command, Engine, Event, Refusal, Start, Turn};
 use crate::executor::Report;
@@ -119,6 +120,7 @@ struct Waiting {
 #[derive(Debug)]
 pub struct Scheduler {
     parts: Parts,
+    alarm: Alarm,
     waiting: VecDeque<Waiting>,
     /// How many of them there may be.
     waiting_max: usize,
@@ -166,6 +168,7 @@ impl Scheduler {
         let late = LateWatch::new(parts.late_warn);
         let mut scheduler = Self {
             parts,
+            alarm: Alarm::default(),
             waiting: VecDeque::new(),
             waiting_max: CHANGES_WAITING_MAX,
             deferred: VecDeque::new(),
@@ -201,14 +204,16 @@ impl Scheduler {
 
     /// Waits for whatever comes first. The sleep is bounded, because wall clocks step and
     /// machines sleep, and no timer tells of either.
-    async fn wait(&self) -> Wake {
-        let time = async {
-            if let Some(sleep) = self.sleep() {
-                Timer::after(sleep).await;
-            }
-            Wake::Time
-        };
-        self.arrival().or(time).await
+    async fn wait(&mut self) -> Wake {
+        let mut alarm = std::mem::take(&mut self.alarm);
+        let deadline = self.sleep().map(|sleep| Instant::now() + sleep);
+        let time = future::poll_fn(|cx| {
+            let is_time = deadline.is_none_or(|deadline| alarm.has_rung(deadline, cx));
+            if is_time { Poll::Ready(Wake::Time) } else { Poll::Pending }
+        });
+        let wake = self.arrival().or(time).await;
+        self.alarm = alarm;
+        wake
     }
 
     /// Waits for whatever arrives first.
