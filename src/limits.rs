@@ -75,9 +75,9 @@ pub const CHANGES_WAITING_MAX: usize = 16_384;
 /// wants a chunk of jobs each time, and must not hold a turn up until it is whole.
 pub const TURN_DISK_EVENTS_MAX: usize = 4;
 /// How many due jobs a turn takes, and how many attempts it starts.
-pub const TURN_FIRES_MAX: usize = 256;
+pub const TURN_FIRES_MAX: usize = 128;
 /// How many late records a turn writes down: after a long stop, or a full disk, it may be one of every job.
-pub const TURN_LATE_RECORDS_MAX: usize = 256;
+pub const TURN_LATE_RECORDS_MAX: usize = 128;
 /// How many lines a turn tells of what a recovery found.
 pub const TURN_RECOVERY_LINES_MAX: usize = 256;
 /// How many jobs a turn looks at for lists; the lists that come behind wait for the next turn. A job
@@ -116,6 +116,8 @@ pub const LOG_QUEUE_LINES_MAX: usize = 4_096;
 pub const LOG_BATCH_BYTES: usize = 64 * 1024;
 /// An outsider's path or a target's error must not make a line that log shippers cut or refuse.
 pub const LOG_VALUE_BYTES_MAX: usize = 4 * 1024;
+/// How long after a write the next one waits, so that a stream of lines goes out in batches.
+pub const LOG_STREAM_REST_MILLIS: u64 = 2;
 /// How long to leave a standard output alone that was made non-blocking and is full.
 pub const LOG_STDOUT_FULL_WAIT_MILLIS: u64 = 10;
 /// What is told of a mistake in `jobs.json`: the longest refusal of our own, with a text of its file in it.
@@ -133,7 +135,7 @@ pub const KEY_ABSENCE_LOOK_MILLIS: u64 = 50;
 /// Events of one rotation come in bursts; one look after this time answers them all.
 pub const KEY_EVENTS_GATHER_MILLIS: u64 = 50;
 /// How many ended attempts a turn takes.
-pub const TURN_REPORTS_MAX: usize = 256;
+pub const TURN_REPORTS_MAX: usize = 128;
 /// How long requests that are being answered may take to end at a shutdown; the attempts in
 /// flight end meanwhile.
 pub const SHUTDOWN_REQUESTS_SECS: u64 = 5;

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Level;
 use super::line::dropped_lines;
 use crate::clock;
-use crate::limits::{LOG_BATCH_BYTES, LOG_QUEUE_LINES_MAX, LOG_STDOUT_FULL_WAIT_MILLIS};
+use crate::limits::{LOG_BATCH_BYTES, LOG_QUEUE_LINES_MAX, LOG_STDOUT_FULL_WAIT_MILLIS, LOG_STREAM_REST_MILLIS};
 
 /// The sending side. Clones name the same queue.
 #[derive(Clone, Debug)]
@@ -70,7 +70,14 @@ struct Writer<W> {
 impl<W: Write> Writer<W> {
     /// Waits for one line, takes what else is there, writes it all at once.
     fn run(&mut self, lines: &Receiver<String>) {
+        let mut last_write: Option<Instant> = None;
         while let Ok(line) = lines.recv() {
+            // A line after a silence goes out at once; of a stream each wake takes some, so that who says
+            // them need not wake this thread for each.
+            let rest = Duration::from_millis(LOG_STREAM_REST_MILLIS);
+            if let Some(rest) = last_write.and_then(|last| rest.checked_sub(last.elapsed())) {
+                thread::sleep(rest);
+            }
             let (mut batch, mut count) = (line, 1);
             while batch.len() < LOG_BATCH_BYTES
                 && let Ok(line) = lines.try_recv()
@@ -85,6 +92,7 @@ impl<W: Write> Writer<W> {
             } else {
                 self.tell_losses();
             }
+            last_write = Some(Instant::now());
             *self.progress.done.lock().unwrap_or_else(PoisonError::into_inner) += count;
             self.progress.moved.notify_all();
         }
