@@ -327,6 +327,15 @@ fn changes_that_pile_up_before_an_fsync_are_refused_until_it_ends() {
 }
 
 #[test]
+fn a_change_that_changes_nothing_does_not_pile_up_either() {
+    let mut bench = bench([job("a", &json!({}))]);
+    bench.scheduler.waiting_max = 0;
+    let answer = bench.change(Command::Resume(id("a")));
+    bench.turn();
+    assert!(matches!(answer.try_recv(), Ok(Err(Refusal::Disk(_)))));
+}
+
+#[test]
 fn an_end_by_an_error_waits_for_no_helper_that_hangs() {
     let (folder, parts, letters, starts) = parts([job("a", &json!({})), job("b", &json!({}))]);
     // Whoever opens it to write waits until somebody reads: the snapshot hangs.

@@ -152,7 +152,7 @@ impl Scheduler {
                 continue;
             }
             let planned = self.parts.engine.plan(&command, now).and_then(|planned| match self.refusal(ready.len()) {
-                Some(reason) if planned.record.is_some() => Err(Refusal::Disk(reason)),
+                Some(reason) if planned.record.is_some() || self.hangs(ready.len()) => Err(Refusal::Disk(reason)),
                 _ => Ok(planned),
             });
             match planned {
@@ -171,10 +171,14 @@ impl Scheduler {
 
     /// Why no change is taken, where so many of this turn are taken already.
     fn refusal(&self, ready: usize) -> Option<String> {
-        let waiting = self.waiting.len() + ready;
-        let hangs = || format!("the disk hangs: {waiting} changes wait for an fsync");
         let refusal = self.parts.store.refusal().map(str::to_owned);
-        refusal.or_else(|| (waiting >= self.waiting_max).then(hangs))
+        let hangs = || format!("the disk hangs: {} changes wait for an fsync", self.waiting_max);
+        refusal.or_else(|| self.hangs(ready).then(hangs))
+    }
+
+    /// Whether as many changes wait for an fsync as may, those included that change nothing and wait all the same.
+    fn hangs(&self, ready: usize) -> bool {
+        self.waiting.len() + ready >= self.waiting_max
     }
 
     fn write(&mut self, records: &[Record], now: Now) -> Result<(), String> {
