@@ -94,6 +94,8 @@ pub const WORKERS_BUSY_MILLIS: u64 = 1_000;
 pub const FILE_WARNINGS_MAX: usize = 1_000;
 /// A write to the journal that takes this long is named in the log.
 pub const WRITE_STALL_MILLIS: u64 = 100;
+/// A write that takes this long is a disk that hangs: clients are better told than kept waiting.
+pub const DISK_HANGS_SECS: u64 = 5;
 /// How long a line about late fires is not repeated.
 pub const LATE_WARN_REST_SECS: u64 = 60;
 /// How long attempts in flight may take to end at a shutdown.

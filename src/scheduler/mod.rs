@@ -1,5 +1,8 @@
 //! The owner of the engine and the store: one thread that waits, drains what has arrived, reads
-//! the clock once, decides, writes once, and starts what is due.
+//! the clock once, decides, has it written with one write, and starts what is due.
+//!
+//! It waits for no disk. While a write is under way it decides nothing, since all decisions stand
+//! on what is written before them, but it answers what is read, and serves snapshots.
 
 mod tell;
 #[cfg(test)]
@@ -24,9 +27,10 @@ use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::Job;
 use crate::limits::{Bites, CHANGES_WAITING_MAX, TURN_SLEEP_MILLIS_MAX};
-use crate::store::{DiskEvent, Position, Store};
+use crate::store::{DiskEvent, Finished, Position, Store};
 use crate::vitals::Vitals;
 use tell::{BusyWatch, LateWatch, SnapshotWatch};
+use turn::Ready;
 
 /// What the scheduler is made of and connected to.
 #[derive(Debug)]
@@ -99,6 +103,8 @@ pub enum Wake {
     Report(Report),
     /// A helper of the store has something to tell.
     Disk(DiskEvent),
+    /// What was to be written is, or cannot be.
+    Written(Finished),
     /// A step of the shutdown.
     Order(Order),
     /// A time has come.
@@ -116,16 +122,28 @@ struct Waiting {
     job: Job,
 }
 
+/// A turn that is decided, and whose records are being written.
+#[derive(Debug, Default)]
+struct Writing {
+    /// How many of them say what happened by itself; those of the changes follow.
+    own: usize,
+    changes: Vec<Ready>,
+}
+
 /// The owner. [`run`] is how it lives; a simulation goes through the same steps by itself.
 #[derive(Debug)]
 pub struct Scheduler {
     parts: Parts,
     alarm: Alarm,
+    /// What stands on the records that are being written.
+    writing: Writing,
     waiting: VecDeque<Waiting>,
     /// How many of them there may be.
     waiting_max: usize,
     /// Commands for a job that another command of their turn was for, or for which that had no room.
     deferred: VecDeque<(Command, Reply)>,
+    /// Attempts that came back while something was being written.
+    landed: Vec<Report>,
     /// Lists for which the turn had looked at enough jobs.
     unread: Vec<Letter>,
     /// What the recovery found and nobody was told yet.
@@ -169,9 +187,11 @@ impl Scheduler {
         let mut scheduler = Self {
             parts,
             alarm: Alarm::default(),
+            writing: Writing::default(),
             waiting: VecDeque::new(),
             waiting_max: CHANGES_WAITING_MAX,
             deferred: VecDeque::new(),
+            landed: Vec::new(),
             unread: Vec::new(),
             untold: Vec::new().into_iter(),
             more_due: false,
@@ -206,22 +226,46 @@ impl Scheduler {
     /// machines sleep, and no timer tells of either.
     async fn wait(&mut self) -> Wake {
         let mut alarm = std::mem::take(&mut self.alarm);
-        let deadline = self.sleep().map(|sleep| Instant::now() + sleep);
+        let is_writing = self.parts.store.writing_since().is_some();
+        let sleep = self.sleep();
+        // Where nobody waits for the end of a write, whatever comes next finds it at its end and saves a wake-up.
+        let is_awaited = is_writing && (sleep.is_none() || self.waits_for_write());
+        let bound = Duration::from_millis(TURN_SLEEP_MILLIS_MAX);
+        let deadline = if is_awaited { Some(bound) } else { sleep }.map(|sleep| Instant::now() + sleep);
         let time = future::poll_fn(|cx| {
             let is_time = deadline.is_none_or(|deadline| alarm.has_rung(deadline, cx));
             if is_time { Poll::Ready(Wake::Time) } else { Poll::Pending }
         });
-        let wake = self.arrival().or(time).await;
+        let written = async {
+            let finished = if is_awaited { self.parts.store.finished().await.ok() } else { None };
+            finished.map(Wake::Written)
+        };
+        let wake = or_never(written).or(self.arrival()).or(time).await;
         self.alarm = alarm;
         wake
     }
 
+    /// Whether something cannot go on before the write that is under way has ended.
+    fn waits_for_write(&self) -> bool {
+        !self.writing.changes.is_empty() || !self.landed.is_empty() || self.order.is_some()
+    }
+
+    /// Whether one more letter is taken. What was put off counts too: where all are for one job, or a write does
+    /// not end, more wait in their connections.
+    fn takes_letters(&self, arrived: usize) -> bool {
+        arrived + self.deferred.len() + self.unread.len() < self.parts.bites.letters
+    }
+
     /// Waits for whatever arrives first.
     pub async fn arrival(&self) -> Wake {
-        let letter = async { self.parts.letters.recv().await.map_or_else(closed, |letter| Some(Wake::Letter(letter))) };
-        let report = async { self.parts.reports.recv().await.map_or_else(closed, |report| Some(Wake::Report(report))) };
-        let disk = async { self.parts.disk.recv().await.map_or_else(closed, |event| Some(Wake::Disk(event))) };
-        let order = async { self.parts.orders.recv().await.map_or_else(closed, |order| Some(Wake::Order(order))) };
+        let letter = async {
+            let letter = if self.takes_letters(0) { self.parts.letters.recv().await.ok() } else { None };
+            letter.map(Wake::Letter)
+        };
+        // A closed channel wakes nobody: its other end is gone, and whoever held it says so elsewhere.
+        let report = async { self.parts.reports.recv().await.ok().map(Wake::Report) };
+        let disk = async { self.parts.disk.recv().await.ok().map(Wake::Disk) };
+        let order = async { self.parts.orders.recv().await.ok().map(Wake::Order) };
         or_never(disk).or(or_never(report)).or(or_never(order)).or(or_never(letter)).await
     }
 
@@ -234,10 +278,11 @@ impl Scheduler {
         let now = self.parts.clock.now();
         let due = self.parts.engine.next_wake(now.wall).filter(|_| self.order.is_none());
         let until_due = due.map_or(bound, |due| due.duration_since(now.wall).try_into().unwrap_or(Duration::ZERO));
-        // At the end only the last one is left to be made, after the loop.
-        let snapshot = self.parts.store.snapshot_due().filter(|_| !matches!(self.order, Some(Order::End(_))));
+        // At the end only the last snapshot is left to be made, after the loop.
+        let is_ending = matches!(self.order, Some(Order::End(_)));
+        let snapshot = self.parts.store.snapshot_due().filter(|_| !is_ending);
         let until_snapshot = snapshot.map_or(bound, |due| due.saturating_duration_since(now.steady));
-        let room = self.parts.store.room_look_due();
+        let room = self.parts.store.room_look_due().filter(|_| !is_ending);
         let until_room = room.map_or(bound, |due| due.saturating_duration_since(now.steady));
         let until_tell = self.busy.tell_due().map_or(bound, |due| due.saturating_duration_since(now.steady));
         Some(until_due.min(until_snapshot).min(until_room).min(until_tell).min(bound)).filter(|sleep| !sleep.is_zero())
@@ -245,7 +290,10 @@ impl Scheduler {
 
     /// Whether it was ordered to end and may.
     pub fn has_ended(&self) -> bool {
-        let is_quiet = self.parts.engine.in_flight() == 0 && self.deferred.is_empty() && self.unread.is_empty();
+        let is_quiet = self.parts.engine.in_flight() == 0
+            && self.deferred.is_empty()
+            && self.unread.is_empty()
+            && self.parts.store.writing_since().is_none();
         matches!(self.order, Some(Order::End(deadline)) if is_quiet || self.parts.clock.now().steady >= deadline)
     }
 
@@ -266,6 +314,7 @@ impl Scheduler {
         while let Ok(letter) = self.parts.letters.try_recv() {
             drop(letter);
         }
+        self.end_writing().await?;
         while !self.waiting.is_empty() || self.parts.store.is_snapshotting() {
             self.parts.store.sync(true, self.parts.clock.now().steady);
             self.take_disk_event().await?;
@@ -283,6 +332,19 @@ impl Scheduler {
         Ok(self.parts.engine.in_flight())
     }
 
+    /// Waits until nothing is being written.
+    ///
+    /// # Errors
+    ///
+    /// Why the process has to end at once.
+    pub async fn end_writing(&mut self) -> Result<(), Fatal> {
+        while self.parts.store.writing_since().is_some() {
+            let finished = self.parts.store.finished().await.map_err(Fatal::Sync)?;
+            self.take_finished(finished)?;
+        }
+        Ok(())
+    }
+
     async fn take_disk_event(&mut self) -> Result<Option<io::Result<crate::store::SnapshotDone>>, Fatal> {
         let event = self.parts.disk.recv().await.expect("the store's helpers live as long as the store");
         let now = self.parts.clock.now().steady;
@@ -290,11 +352,6 @@ impl Scheduler {
         self.answer_synced();
         Ok(result)
     }
-}
-
-/// A closed channel wakes nobody: its other end is gone, and whoever held it says so elsewhere.
-fn closed(_: async_channel::RecvError) -> Option<Wake> {
-    None
 }
 
 async fn or_never(wake: impl Future<Output = Option<Wake>>) -> Wake {

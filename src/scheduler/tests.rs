@@ -1,5 +1,7 @@
 //! The loop, a turn at a time.
 
+mod hanging;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process;
@@ -16,7 +18,7 @@ use crate::job::{Defaults, GoDuration, JobId, stored_job};
 use crate::limits::{
     Bites, PAGE_SCAN_MAX, TURN_BODY_BYTES_MAX, TURN_FIRES_MAX, TURN_LATE_RECORDS_MAX, TURN_LETTERS_MAX, TURN_SCAN_MAX,
 };
-use crate::store::Directory;
+use crate::store::{Directory, Disk};
 
 const DEFAULTS: Defaults =
     Defaults { timeout: GoDuration::from_secs(10), max_retries: 3, retry_backoff: GoDuration::from_secs(5) };
@@ -60,11 +62,18 @@ fn bench(jobs: impl IntoIterator<Item = Job>) -> Bench {
 }
 
 fn parts(jobs: impl IntoIterator<Item = Job>) -> (Folder, Parts, Sender<Letter>, Receiver<Start>) {
+    parts_on(jobs, |directory| Arc::new(directory))
+}
+
+fn parts_on(
+    jobs: impl IntoIterator<Item = Job>,
+    disk: impl FnOnce(Directory) -> Arc<dyn Disk>,
+) -> (Folder, Parts, Sender<Letter>, Receiver<Start>) {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let folder = Folder(std::env::temp_dir().join(format!("ksana-scheduler-{}-{number}", process::id())));
     let mut engine = Engine::new(1);
-    let directory = Arc::new(Directory::hold(&folder.0).expect("own folder"));
-    let opened = Store::open(directory, &DEFAULTS, Bites::default(), Instant::now(), |record| engine.apply(record))
+    let disk = disk(Directory::hold(&folder.0).expect("own folder"));
+    let opened = Store::open(disk, &DEFAULTS, Bites::default(), Instant::now(), |record| engine.apply(record))
         .expect("own folder");
     for job in jobs {
         engine.apply(Record::Put(job));
@@ -100,8 +109,10 @@ impl Drop for Folder {
 type Answer = Receiver<Result<Job, Refusal>>;
 
 impl Bench {
+    /// A turn, with what it has written.
     fn turn(&mut self) {
         self.scheduler.turn(Wake::Time).expect("every fsync works");
+        block_on(self.scheduler.end_writing()).expect("every fsync works");
     }
 
     fn change(&self, command: Command) -> Answer {

@@ -1,20 +1,23 @@
-//! One turn of the loop.
+//! One turn of the loop: what has arrived is decided on and has its records written; once they are, what
+//! stands on them is made true.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_channel::Sender;
 use jiff::Timestamp;
 
-use super::{Fatal, Order, Reply, Scheduler, Waiting, Wake, tell};
+use super::{Fatal, Order, Reply, Scheduler, Waiting, Wake, Writing, tell};
 use crate::clock::Now;
 use crate::engine::{Command, Event, Record, Refusal, Start, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::{Job, JobId};
 use crate::limits::{
-    PAGE_SCAN_MAX, TURN_BODY_BYTES_MAX, TURN_DISK_EVENTS_MAX, TURN_FIRES_MAX, TURN_SCAN_MAX, WRITE_STALL_MILLIS,
+    DISK_HANGS_SECS, PAGE_SCAN_MAX, TURN_BODY_BYTES_MAX, TURN_DISK_EVENTS_MAX, TURN_FIRES_MAX, TURN_SCAN_MAX,
+    WRITE_STALL_MILLIS,
 };
+use crate::store::{DiskEvent, Finished, Written};
 
 /// What has arrived since the last turn.
 #[derive(Default)]
@@ -24,21 +27,31 @@ struct Arrived {
 }
 
 /// A command that can be done, once its record is written.
-struct Ready {
-    record: Option<Record>,
+#[derive(Debug)]
+pub(super) struct Ready {
+    /// There is a record: it changes something.
+    is_change: bool,
     reply: Reply,
     job: Job,
 }
 
 impl Scheduler {
-    /// One turn: drains, decides, writes, starts, answers.
+    /// One turn: drains, decides, has it written, answers. Where the last turn's records are still being
+    /// written it decides nothing.
     ///
     /// # Errors
     ///
     /// Why the process has to end at once.
     pub fn turn(&mut self, wake: Wake) -> Result<(), Fatal> {
-        let bites = self.parts.bites;
         let arrived = self.drain(wake)?;
+        if let Some(finished) = self.parts.store.writing_since().and_then(|_| self.parts.store.try_finished()) {
+            self.take_finished(finished)?;
+        }
+        if self.parts.store.writing_since().is_some() {
+            self.keep(arrived);
+            return Ok(());
+        }
+        let bites = self.parts.bites;
         let now = self.parts.clock.now();
         let mut turn = Turn::default();
         self.land(&arrived.reports, now.wall, &mut turn);
@@ -51,28 +64,43 @@ impl Scheduler {
         let mut records = self.parts.engine.take_records(bites.late_records);
         let own = records.len();
         let (commands, questions) = self.sort(arrived.letters);
-        let ready = self.plan(commands, now.wall);
-        records.extend(ready.iter().filter_map(|ready| ready.record.clone()));
-        let written = self.write(&records, now);
-        if written.is_err() {
-            self.parts.engine.unwritten(&records[..own]);
-        }
-        self.start(turn.starts, now)?;
+        let changes = self.plan(commands, now, &mut records);
+        self.writing = Writing { own, changes };
+        let written = self.write(records, turn.starts, now)?;
         for event in turn.events.into_iter().chain(self.take_untold()) {
             tell::event(&event, None);
         }
-        self.settle(ready, &written);
+        if let Some(written) = written {
+            self.conclude(written, now)?;
+        }
         self.read(questions);
-        self.keep_up(now);
+        self.parts.vitals.turned();
         Ok(())
     }
 
+    /// What is to wait for the end of a write is kept; what is only asked is answered.
+    fn keep(&mut self, arrived: Arrived) {
+        self.landed = arrived.reports;
+        let (commands, questions) = self.sort(arrived.letters);
+        self.deferred.extend(commands);
+        self.read(questions);
+        let now = self.parts.clock.now();
+        if self.hangs(now).is_some() {
+            let refusal = self.tell_refusal(now);
+            for (_, reply) in self.deferred.drain(..) {
+                answer(&reply, Err(Refusal::Disk(refusal.clone().unwrap_or_default())));
+            }
+        }
+        self.parts.vitals.turned();
+    }
+
     fn drain(&mut self, wake: Wake) -> Result<Arrived, Fatal> {
-        let mut arrived = Arrived::default();
+        let mut arrived = Arrived { reports: std::mem::take(&mut self.landed), ..Arrived::default() };
         match wake {
             Wake::Letter(letter) => arrived.letters.push(letter),
             Wake::Report(report) => arrived.reports.push(report),
             Wake::Disk(event) => self.take_event(event)?,
+            Wake::Written(finished) => self.take_finished(finished)?,
             Wake::Order(order) => self.order = Some(order),
             Wake::Time => {}
         }
@@ -88,8 +116,7 @@ impl Scheduler {
         {
             arrived.reports.push(report);
         }
-        // What was put off counts too: where all are for one job, more wait in their connections.
-        while arrived.letters.len() + self.deferred.len() + self.unread.len() < self.parts.bites.letters
+        while self.takes_letters(arrived.letters.len())
             && let Ok(letter) = self.parts.letters.try_recv()
         {
             arrived.letters.push(letter);
@@ -97,7 +124,7 @@ impl Scheduler {
         Ok(arrived)
     }
 
-    fn take_event(&mut self, event: crate::store::DiskEvent) -> Result<(), Fatal> {
+    fn take_event(&mut self, event: DiskEvent) -> Result<(), Fatal> {
         let now = self.parts.clock.now().steady;
         match self.parts.store.take_event(event, &self.parts.engine, now).map_err(Fatal::Sync)? {
             Some(Ok(done)) => self.snapshots.done(&done, self.parts.store.last_snapshot_took()),
@@ -141,8 +168,9 @@ impl Scheduler {
         (commands, reads)
     }
 
-    /// Plans at most one command for a job, so that each is planned on a state that is true.
-    fn plan(&mut self, commands: Vec<(Command, Reply)>, now: Timestamp) -> Vec<Ready> {
+    /// Plans at most one command for a job, so that each is planned on a state that is true. Their records
+    /// come behind those that are there.
+    fn plan(&mut self, commands: Vec<(Command, Reply)>, now: Now, records: &mut Vec<Record>) -> Vec<Ready> {
         let mut ready = Vec::new();
         let mut touched: HashSet<JobId> = HashSet::new();
         let mut body_bytes = 0;
@@ -151,8 +179,9 @@ impl Scheduler {
                 self.deferred.push_back((command, reply));
                 continue;
             }
-            let planned = self.parts.engine.plan(&command, now).and_then(|planned| match self.refusal(ready.len()) {
-                Some(reason) if planned.record.is_some() || self.hangs(ready.len()) => Err(Refusal::Disk(reason)),
+            let planned = self.parts.engine.plan(&command, now.wall);
+            let planned = planned.and_then(|planned| match self.refusal(ready.len(), now) {
+                Some(reason) if planned.record.is_some() || self.is_crowded(ready.len()) => Err(Refusal::Disk(reason)),
                 _ => Ok(planned),
             });
             match planned {
@@ -161,7 +190,8 @@ impl Scheduler {
                     if let Some(Record::Put(job)) = &planned.record {
                         body_bytes += job.spec.http.body.len();
                     }
-                    ready.push(Ready { record: planned.record, reply, job: planned.job });
+                    ready.push(Ready { is_change: planned.record.is_some(), reply, job: planned.job });
+                    records.extend(planned.record);
                 }
                 Err(refusal) => answer(&reply, Err(refusal)),
             }
@@ -170,47 +200,81 @@ impl Scheduler {
     }
 
     /// Why no change is taken, where so many of this turn are taken already.
-    fn refusal(&self, ready: usize) -> Option<String> {
+    fn refusal(&self, ready: usize, now: Now) -> Option<String> {
         let refusal = self.parts.store.refusal().map(str::to_owned);
-        let hangs = || format!("the disk hangs: {} changes wait for an fsync", self.waiting_max);
-        refusal.or_else(|| self.hangs(ready).then(hangs))
+        let crowded = || format!("the disk hangs: {} changes wait for an fsync", self.waiting_max);
+        refusal.or_else(|| self.hangs(now)).or_else(|| self.is_crowded(ready).then(crowded))
     }
 
     /// Whether as many changes wait for an fsync as may, those included that change nothing and wait all the same.
-    fn hangs(&self, ready: usize) -> bool {
+    fn is_crowded(&self, ready: usize) -> bool {
         self.waiting.len() + ready >= self.waiting_max
     }
 
-    fn write(&mut self, records: &[Record], now: Now) -> Result<(), String> {
-        if records.is_empty() {
-            return Ok(());
-        }
-        let began = self.parts.clock.now().steady;
-        let written = self.parts.store.append(records, now.steady);
-        let ended = self.parts.clock.now().steady;
-        let took = ended.saturating_duration_since(began);
-        if took >= Duration::from_millis(WRITE_STALL_MILLIS) {
-            self.late.disk_stalled(ended);
-            tracing::warn!(took_ms = tell::millis(took), "a write to the journal stalled");
-        }
-        written
+    /// Says that the write which is under way does not end.
+    fn hangs(&self, now: Now) -> Option<String> {
+        let since = self.parts.store.writing_since()?;
+        let hangs = now.steady.saturating_duration_since(since) >= Duration::from_secs(DISK_HANGS_SECS);
+        hangs.then(|| format!("the disk hangs: a write has not ended after {DISK_HANGS_SECS} s"))
     }
 
-    fn start(&mut self, starts: Vec<Start>, now: Now) -> Result<(), Fatal> {
-        for start in starts {
+    /// Has the records written, and then the attempts made: a killed process must know what it had begun.
+    fn write(&mut self, records: Vec<Record>, starts: Vec<Start>, now: Now) -> Result<Option<Written>, Fatal> {
+        for start in &starts {
             let were_busy = self.busy.due().is_some();
-            self.late.started(&start, were_busy, now.steady);
-            // The channel holds as many as there are workers, and the engine starts no more.
-            self.parts.starts.try_send(start).map_err(|_| Fatal::Executor)?;
+            self.late.started(start, were_busy, now.steady);
         }
-        Ok(())
+        if !starts.is_empty() && self.parts.starts.is_closed() {
+            return Err(Fatal::Executor);
+        }
+        let executor = self.parts.starts.clone();
+        Ok(self.parts.store.append(records, now.steady, move || {
+            for start in starts {
+                // The channel holds as many as there are workers, and the engine starts no more. Where it is
+                // closed, the next turn says so.
+                let _ = executor.try_send(start);
+            }
+        }))
+    }
+
+    /// Something was written, or could not be.
+    ///
+    /// # Errors
+    ///
+    /// Why the process has to end at once.
+    pub fn take_finished(&mut self, finished: Finished) -> Result<(), Fatal> {
+        let now = self.parts.clock.now();
+        let written = self.parts.store.take_finished(finished, now).map_err(Fatal::Sync)?;
+        self.conclude(written, now)
+    }
+
+    /// Makes true what stands on it, and sees what is to be written next.
+    fn conclude(&mut self, written: Written, now: Now) -> Result<(), Fatal> {
+        match written {
+            Written::Turn { records, result, took } => {
+                if took >= Duration::from_millis(WRITE_STALL_MILLIS) {
+                    self.late.disk_stalled(now.steady);
+                    tracing::warn!(took_ms = tell::millis(took), "a write to the journal stalled");
+                }
+                self.settle(records, &result);
+            }
+            Written::Snapshot(Err(error)) => self.snapshots.failed(&error),
+            Written::Snapshot(Ok(())) | Written::Room => {}
+        }
+        self.keep_up(now)
     }
 
     /// Makes the commands true that are written down, and refuses the others.
-    fn settle(&mut self, ready: Vec<Ready>, written: &Result<(), String>) {
+    fn settle(&mut self, mut records: Vec<Record>, written: &Result<(), String>) {
+        let Writing { own, changes } = std::mem::take(&mut self.writing);
+        let mut commands = records.drain(own..).collect::<Vec<_>>().into_iter();
+        if written.is_err() {
+            self.parts.engine.unwritten(&records);
+        }
         let position = self.parts.store.position();
-        for Ready { record, reply, job } in ready {
-            if let Some(record) = record {
+        for Ready { is_change, reply, job } in changes {
+            if is_change {
+                let record = commands.next().expect("each change has its record");
                 if let Err(reason) = written {
                     answer(&reply, Err(Refusal::Disk(reason.clone())));
                     continue;
@@ -247,35 +311,39 @@ impl Scheduler {
         }
     }
 
-    /// What is to be done at the end of each turn.
-    fn keep_up(&mut self, now: Now) {
+    /// Looks after the files and after what others are told.
+    fn keep_up(&mut self, now: Now) -> Result<(), Fatal> {
         let Self { parts, .. } = self;
         parts.store.sync(!self.waiting.is_empty(), now.steady);
-        let is_due = parts.store.snapshot_due().is_some_and(|due| due <= now.steady);
-        if is_due
-            && !matches!(self.order, Some(Order::End(_)))
-            && let Err(error) = parts.store.begin_snapshot(now)
-        {
-            self.snapshots.failed(&error);
-        }
-        let Self { parts, .. } = self;
-        if parts.store.room_look_due().is_some_and(|due| due <= now.steady) {
+        let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now.steady);
+        let is_ending = matches!(self.order, Some(Order::End(_)));
+        if is_due(parts.store.snapshot_due()) && !is_ending {
+            if let Some(written) = parts.store.begin_snapshot(now) {
+                return self.conclude(written, now);
+            }
+        } else if is_due(parts.store.room_look_due()) && !is_ending {
             parts.store.look_for_room(now.steady);
         }
         if parts.store.refusal().is_none() {
             parts.engine.write_again();
         }
-        let refusal = self.refusal(0);
+        self.tell_refusal(now);
         let Self { parts, .. } = self;
-        if refusal != self.told_refusal {
-            tell::refusal(refusal.as_deref());
-            parts.vitals.set_store_refusal(refusal.clone());
-            self.told_refusal = refusal;
-        }
         let is_waiting = parts.engine.waits_for_worker() && self.order.is_none();
         let is_busy = self.busy.look(is_waiting, parts.engine.in_flight(), now.steady);
         parts.vitals.set_workers_busy(is_busy);
-        parts.vitals.turned();
+        Ok(())
+    }
+
+    /// Tells where changes begin or cease to be refused, and gives why they are.
+    fn tell_refusal(&mut self, now: Now) -> Option<String> {
+        let refusal = self.refusal(0, now);
+        if refusal != self.told_refusal {
+            tell::refusal(refusal.as_deref());
+            self.parts.vitals.set_store_refusal(refusal.clone());
+            self.told_refusal.clone_from(&refusal);
+        }
+        refusal
     }
 }
 

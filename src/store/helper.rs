@@ -1,5 +1,5 @@
-//! The two threads that wait for the disk, so that the scheduler does not: one for fsyncs, one
-//! for snapshots.
+//! The threads that wait for the disk, so that the scheduler does not: one for fsyncs, one for
+//! snapshots, and beside them the one that writes the journal.
 
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::disk::DiskFile;
 use super::folder::{Failure, Folder};
 use super::snapshot::{self, Sum};
+use super::writer::Writer;
 use crate::job::Job;
 
 /// What the helpers tell the owner of the store.
@@ -42,7 +43,7 @@ pub struct SnapshotDone {
     pub untidy: Option<io::Error>,
 }
 
-/// At most one fsync, one chunk and one result are told at a time by two threads.
+/// At most one fsync, one chunk, one result and a panic are told at a time.
 const EVENTS_MAX: usize = 4;
 
 /// What is to be fsynced.
@@ -74,10 +75,11 @@ pub(super) struct Helpers {
     syncs: Option<SyncSender<SyncRequest>>,
     snapshots: Option<SyncSender<SnapshotRequest>>,
     threads: Vec<JoinHandle<()>>,
+    pub(super) writer: Writer,
 }
 
 impl Helpers {
-    /// Starts both; `present` is what `jobs.json` holds.
+    /// Starts them; `present` is what `jobs.json` holds.
     pub(super) fn start(
         folder: &Arc<Folder>,
         present: Option<Sum>,
@@ -85,19 +87,21 @@ impl Helpers {
         let (events, received) = async_channel::bounded(EVENTS_MAX);
         let (syncs, sync_requests) = sync_channel::<SyncRequest>(1);
         let (snapshots, snapshot_requests) = sync_channel::<SnapshotRequest>(1);
+        let writer = Writer::start(folder, events.clone())?;
         let syncer = {
             let (folder, events) = (Arc::clone(folder), events.clone());
             thread::Builder::new()
                 .name("ksana-sync".into())
                 .spawn(move || run_syncs(&folder, &sync_requests, &events))?
         };
-        let writer = {
+        let snapshotter = {
             let folder = Arc::clone(folder);
             thread::Builder::new()
                 .name("ksana-snapshot".into())
                 .spawn(move || run_snapshots(&folder, present, &snapshot_requests, &events))?
         };
-        let helpers = Self { syncs: Some(syncs), snapshots: Some(snapshots), threads: vec![syncer, writer] };
+        let helpers =
+            Self { syncs: Some(syncs), snapshots: Some(snapshots), threads: vec![syncer, snapshotter], writer };
         Ok((helpers, received))
     }
 
@@ -126,9 +130,9 @@ impl Drop for Helpers {
 }
 
 /// Tells, when its thread panics, what the owner would else wait for in vain.
-struct Alarm<'a> {
-    events: &'a async_channel::Sender<DiskEvent>,
-    event: fn(io::Error) -> DiskEvent,
+pub(super) struct Alarm<'a> {
+    pub(super) events: &'a async_channel::Sender<DiskEvent>,
+    pub(super) event: fn(io::Error) -> DiskEvent,
 }
 
 impl Drop for Alarm<'_> {

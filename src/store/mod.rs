@@ -2,9 +2,9 @@
 //!
 //! Every change is first a record in the journal. `jobs.json` is a snapshot that is written anew,
 //! whole, soon after something changed; then the segments that it covers go. The owner of the
-//! store waits for the disk for one `write` a turn, and where a snapshot begins for the making of
-//! a segment, which after a start on a full disk needs its note first: fsyncs and snapshots are
-//! the helpers' work else, and [`DiskEvent`] tells of their ends.
+//! store never waits for the disk while the service runs: writes, fsyncs and snapshots are the
+//! work of a thread each. [`Finished`] is the journal back from a write, and nothing new is
+//! written before; [`DiskEvent`] tells of the others.
 
 mod checksum;
 mod cutter;
@@ -21,7 +21,8 @@ mod segment;
 mod snapshot;
 mod snapshots;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod writer;
 
 use std::fmt;
 use std::io;
@@ -34,21 +35,28 @@ pub use disk::{Disk, DiskFile};
 pub use folder::Failure;
 pub use helper::{DiskEvent, SnapshotDone};
 pub use recovery::ReadError;
+pub use writer::Finished;
 
+use crate::clock::Now;
 use crate::engine::{Engine, Record};
 use crate::job::Defaults;
-use crate::limits::{Bites, ROOM_BYTES, ROOM_LOOK_MILLIS, SNAPSHOT_PIECE_BYTES, SYNC_DELAY_MILLIS};
+use crate::limits::{Bites, ROOM_LOOK_MILLIS, SNAPSHOT_PIECE_BYTES, SYNC_DELAY_MILLIS};
 use folder::{Folder, is_full};
 use helper::{Helpers, SyncRequest};
 use journal::Journal;
 use snapshots::{Segment, Snapshots};
+use writer::{Done, Task, WantedFor};
 
 /// The files of one data folder, held by this process alone.
 #[derive(Debug)]
 pub struct Store {
     folder: Arc<Folder>,
-    /// `None` only after a start on a full disk, until there is room for a segment.
+    /// `None` while its thread has it, and after a start on a full disk until there is room for a segment.
     journal: Option<Journal>,
+    /// Since when its thread has it.
+    writing: Option<Instant>,
+    /// Where the last turn ends that was written.
+    end: Position,
     /// All segments that are there, the one that is written to included.
     segments: Vec<u64>,
     /// How long the last of those is that were found at the start.
@@ -60,6 +68,24 @@ pub struct Store {
     bites: Bites,
     /// Last, because its threads are joined, and they end when the channels above are gone.
     helpers: Helpers,
+}
+
+/// What came of something that was to be written.
+#[derive(Debug)]
+pub enum Written {
+    /// The records of a turn.
+    Turn {
+        /// They are the owner's again.
+        records: Vec<Record>,
+        /// Why none of them is written, or all are.
+        result: Result<(), String>,
+        /// How long the write took.
+        took: Duration,
+    },
+    /// A snapshot has begun, or why there is no segment for it to begin with.
+    Snapshot(io::Result<()>),
+    /// Whether there is room: [`Store::refusal`] says so.
+    Room,
 }
 
 /// Where a turn ends in the journal; ordered as they were written.
@@ -222,17 +248,14 @@ impl Store {
         let found_len = found.last_len;
         let mut segments = found.segments;
         segments.extend(journal.as_ref().map(Journal::number));
+        let begin = Position { segment: number, len: 0 };
         let store = Self {
             folder,
+            writing: None,
+            end: begin,
             segments,
             found_len,
-            sync: Syncing {
-                is_running: false,
-                before: Vec::new(),
-                is_new: true,
-                done: Position { segment: number, len: 0 },
-                last_request: now,
-            },
+            sync: Syncing { is_running: false, before: Vec::new(), is_new: true, done: begin, last_request: now },
             snapshot: Snapshots {
                 running: None,
                 sum: found.sum,
@@ -256,23 +279,95 @@ impl Store {
         self.refusal.as_ref().map(|refusal| refusal.reason.as_str())
     }
 
-    /// Writes down the records of a turn, all or none.
+    /// Has the records of a turn written down, all or none, and then what waits for that: at once,
+    /// where nothing can be written; it is known then what came of it.
+    pub fn append(
+        &mut self,
+        records: Vec<Record>,
+        now: Instant,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Option<Written> {
+        if !records.is_empty() {
+            self.snapshot.uncovered_since.get_or_insert(now);
+        }
+        let refusal = self.refusal.as_ref().map(|refusal| refusal.reason.clone());
+        if records.is_empty() || refusal.is_some() {
+            then();
+            return Some(Written::Turn { records, result: refusal.map_or(Ok(()), Err), took: Duration::ZERO });
+        }
+        self.write(Task::Append(records, Box::new(then)), now);
+        None
+    }
+
+    /// Since when something is being written. Nothing else can be until that is taken back.
+    pub fn writing_since(&self) -> Option<Instant> {
+        self.writing
+    }
+
+    /// Waits for what is being written.
     ///
     /// # Errors
     ///
-    /// Why none is written. From then on the store refuses all of them, until there is room.
-    pub fn append(&mut self, records: &[Record], now: Instant) -> Result<(), String> {
-        if records.is_empty() {
-            return Ok(());
+    /// The journal's thread ended by a bug.
+    pub async fn finished(&self) -> io::Result<Finished> {
+        self.helpers.writer.finished().recv().await.map_err(|_| io::Error::other("the journal's thread ended by a bug"))
+    }
+
+    /// The same without waiting.
+    pub fn try_finished(&self) -> Option<Finished> {
+        self.helpers.writer.finished().try_recv().ok()
+    }
+
+    /// Takes the journal back from its thread. Where nothing was written the store refuses all changes from
+    /// then on, until there is room.
+    ///
+    /// # Errors
+    ///
+    /// An fsync failed: nobody knows what is on the disk, and the process must end.
+    pub fn take_finished(&mut self, finished: Finished, now: Now) -> io::Result<Written> {
+        let Finished { journal, done, took } = finished;
+        self.writing = None;
+        self.journal = journal;
+        let written = match done {
+            Done::Append(records, result) => {
+                let result = result.map_err(|error| self.refuse(&error, End::Room { looked_at: now.steady }));
+                Written::Turn { records, result, took }
+            }
+            Done::Segment { wanted_for, is_noted, result } => {
+                self.snapshot.is_noted |= is_noted;
+                let result = match result {
+                    Err(Failure::Sync(error)) => return Err(error),
+                    result => result.map(|old| self.begin_segment(old)).map_err(io::Error::from),
+                };
+                match wanted_for {
+                    WantedFor::Snapshot => Written::Snapshot(self.begin_snapshot_with(result, now)),
+                    WantedFor::Room => self.look_at_room(result, now.steady),
+                }
+            }
+            Done::LookForRoom(result) => self.look_at_room(result, now.steady),
+        };
+        if let Some(journal) = &mut self.journal {
+            self.end = Position { segment: journal.number(), len: journal.len() };
+            note_synced(journal, self.sync.done);
         }
-        self.snapshot.uncovered_since.get_or_insert(now);
-        if let Some(refusal) = &self.refusal {
-            return Err(refusal.reason.clone());
+        Ok(written)
+    }
+
+    fn look_at_room(&mut self, result: io::Result<()>, now: Instant) -> Written {
+        match result {
+            Ok(()) => self.refusal = None,
+            Err(error) => drop(self.refuse(&error, End::Room { looked_at: now })),
         }
-        let journal = self.journal.as_mut().expect("without a segment the store refuses changes");
-        journal
-            .append(records)
-            .map_err(|error| self.refusal.insert(Refusal::new(&error, End::Room { looked_at: now })).reason.clone())
+        Written::Room
+    }
+
+    fn write(&mut self, task: Task, now: Instant) {
+        self.writing = Some(now);
+        self.helpers.writer.order(self.journal.take(), task);
+    }
+
+    fn refuse(&mut self, error: &io::Error, ends: End) -> String {
+        self.refusal.insert(Refusal::new(error, ends)).reason.clone()
     }
 
     /// When to look for room again; `None` where that is not what is waited for.
@@ -283,23 +378,15 @@ impl Store {
         }
     }
 
-    /// Takes records again if there is room for some.
+    /// Has it looked for room; records are taken again if there is some.
     pub fn look_for_room(&mut self, now: Instant) {
-        let found = match &mut self.journal {
-            Some(journal) => journal.try_room(ROOM_BYTES),
-            None => self.turn_to_new_segment(),
-        };
-        match found {
-            Ok(()) => self.refusal = None,
-            Err(error) => self.refusal = Some(Refusal::new(&error, End::Room { looked_at: now })),
-        }
+        let task = if self.journal.is_some() { Task::LookForRoom } else { self.new_segment(WantedFor::Room) };
+        self.write(task, now);
     }
 
-    /// Where the journal ends now.
+    /// Where the last turn ends that was written.
     pub fn position(&self) -> Position {
-        self.journal
-            .as_ref()
-            .map_or(self.sync.done, |journal| Position { segment: journal.number(), len: journal.len() })
+        self.end
     }
 
     /// Up to where all is on the disk.
@@ -348,8 +435,8 @@ impl Store {
             DiskEvent::Synced { segment, len } => {
                 self.sync.is_running = false;
                 self.sync.done = self.sync.done.max(Position { segment, len });
-                if let Some(journal) = self.journal.as_mut().filter(|journal| journal.number() == segment) {
-                    journal.set_synced(len);
+                if let Some(journal) = &mut self.journal {
+                    note_synced(journal, self.sync.done);
                 }
                 Ok(None)
             }
@@ -363,6 +450,13 @@ impl Store {
                 Ok(Some(result))
             }
         }
+    }
+}
+
+/// It may have been away when it was told.
+fn note_synced(journal: &mut Journal, done: Position) {
+    if done.segment == journal.number() {
+        journal.set_synced(done.len);
     }
 }
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use super::helper::{SnapshotDone, SnapshotRequest};
 use super::journal::Journal;
 use super::snapshot::Sum;
-use super::{End, Position, Refusal, Store};
+use super::writer::{NewSegment, Task, WantedFor};
+use super::{End, Position, Refusal, Store, Written, note_synced};
 use crate::clock::Now;
 use crate::engine::{Engine, Filter};
 use crate::job::{Job, JobId};
@@ -70,19 +71,32 @@ impl Store {
         }
         let rested = self.snapshot.last_end + rest;
         let grown = self.snapshot.sum.map_or(0, |sum| sum.len).max(SNAPSHOT_JOURNAL_BYTES_MIN);
-        let outgrown = self.journal.as_ref().is_some_and(|journal| journal.len() > grown);
+        let outgrown = self.end.len > grown;
         let soon = since + Duration::from_millis(SNAPSHOT_DELAY_MILLIS);
         Some(if outgrown { soon } else { soon.max(rested) })
     }
 
-    /// Begins a snapshot: turns to a new segment, and has the helper write all jobs.
-    ///
-    /// # Errors
-    ///
-    /// There is no new segment. It is tried again; where the folder itself is the cause, changes
-    /// are refused until then, because what is appended now may be nowhere after a restart.
-    pub fn begin_snapshot(&mut self, now: Now) -> io::Result<()> {
-        if let Err(error) = self.turn_to_new_segment() {
+    /// Begins a snapshot: has all jobs written, beside a segment that it does not cover. Where that is
+    /// there already it is known at once that it has begun.
+    pub fn begin_snapshot(&mut self, now: Now) -> Option<Written> {
+        let is_there = self.journal.as_ref().is_some_and(|journal| match self.snapshot.segment {
+            Segment::Begun => true,
+            // One that nothing was written to serves as the new one.
+            Segment::Covered => journal.len() == 0,
+            Segment::Doubtful => false,
+        });
+        if is_there {
+            return Some(Written::Snapshot(self.begin_snapshot_with(Ok(()), now)));
+        }
+        let segment = self.new_segment(WantedFor::Snapshot);
+        self.write(segment, now.steady);
+        None
+    }
+
+    /// The segment is there, or not: then it is tried again. Where the folder itself is the cause, changes are
+    /// refused until then, because what is appended now may be nowhere after a restart.
+    pub(super) fn begin_snapshot_with(&mut self, segment: io::Result<()>, now: Now) -> io::Result<()> {
+        if let Err(error) = segment {
             self.snapshot.last_end = now.steady;
             self.snapshot.last_took = Duration::ZERO;
             self.snapshot.last_failed = true;
@@ -100,34 +114,31 @@ impl Store {
         Ok(())
     }
 
-    /// One that nothing was written to serves as the new one.
-    pub(super) fn turn_to_new_segment(&mut self) -> io::Result<()> {
-        if let Some(journal) = &mut self.journal {
-            match self.snapshot.segment {
-                Segment::Begun => return Ok(()),
-                Segment::Covered if journal.len() == 0 => return Ok(()),
-                Segment::Covered | Segment::Doubtful => {}
-            }
-            // A segment that others follow must not end in half a line: that is what damage looks like.
-            journal.cut_back()?;
-        }
-        if !self.snapshot.is_noted {
-            self.folder.write_sums(&[self.snapshot.sum])?;
-            self.snapshot.is_noted = true;
-        }
+    pub(super) fn new_segment(&self, wanted_for: WantedFor) -> Task {
+        let Snapshots { is_noted, sum, .. } = self.snapshot;
         let number = self.segments.last().map_or(1, |last| last + 1);
         let after = self.journal.as_ref().map(Journal::len).or(self.found_len);
-        let journal = Journal::new(self.folder.create_segment(number)?, number, after);
+        let has_fixed_name = |journal: &Journal| self.sync.done.segment == journal.number() && self.sync.done.len > 0;
+        let is_after_loose_name = self.journal.as_ref().is_some_and(|journal| !has_fixed_name(journal));
+        Task::Segment(NewSegment { wanted_for, number, after, is_after_loose_name, is_noted, sum })
+    }
+
+    /// The journal goes on in a new segment behind `old`.
+    pub(super) fn begin_segment(&mut self, old: Option<Journal>) {
+        let number = self.journal.as_ref().expect("it is the new segment").number();
         self.segments.push(number);
         self.snapshot.segment = Segment::Begun;
         self.sync.is_new = true;
-        match self.journal.replace(journal).filter(Journal::is_loose) {
+        let old = old.map(|mut old| {
+            note_synced(&mut old, self.sync.done);
+            old
+        });
+        match old.filter(Journal::is_loose) {
             Some(old) => self.sync.before.push(Arc::clone(old.file())),
             // Up to the start of the new segment there is nothing left to wait for.
             None if self.sync.before.is_empty() => self.sync.done = Position { segment: number, len: 0 },
             None => {}
         }
-        Ok(())
     }
 
     /// Ends the journal: where `jobs.json` does not show the present yet, begins the last snapshot

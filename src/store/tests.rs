@@ -6,7 +6,7 @@ mod edits;
 mod large;
 mod lines;
 mod mistakes;
-mod odd;
+pub(crate) mod odd;
 mod snapshots;
 mod streams;
 mod world;

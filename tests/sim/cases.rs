@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_channel::Receiver;
+use futures_lite::future::block_on;
 use jiff::SignedDuration;
 use ksana::clock::Clock;
 use ksana::engine::{Engine, Record, Turn};
 use ksana::job::{Job, stored_job};
 use ksana::limits::Bites;
-use ksana::store::{Disk, DiskEvent, Store};
+use ksana::store::{Disk, DiskEvent, Store, Written};
 use serde_json::json;
 
 use crate::clock::Clocks;
@@ -38,14 +39,30 @@ impl Up {
     }
 
     fn turn(&mut self, record: Record) {
-        self.store.append(std::slice::from_ref(&record), self.clocks.now().steady).expect("there is room");
-        self.engine.apply(record);
+        let (records, result) = self.write(vec![record]);
+        result.expect("there is room");
+        for record in records {
+            self.engine.apply(record);
+        }
+    }
+
+    fn write(&mut self, records: Vec<Record>) -> (Vec<Record>, Result<(), String>) {
+        let written = self.store.append(records, self.clocks.now().steady, || ());
+        let Written::Turn { records, result, .. } = self.await_written(written) else { panic!("a turn was written") };
+        (records, result)
+    }
+
+    fn await_written(&mut self, written: Option<Written>) -> Written {
+        written.unwrap_or_else(|| {
+            let finished = block_on(self.store.finished()).expect("the journal's thread lives");
+            self.store.take_finished(finished, self.clocks.now()).expect("every fsync works")
+        })
     }
 
     /// A turn whose last byte finds no room, and the rest of which cannot be taken back.
-    fn turn_unrecorded_in_part(&mut self, device: &Device, records: &[Record]) {
+    fn turn_unrecorded_in_part(&mut self, device: &Device, records: Vec<Record>) {
         device.set_trouble(Trouble::LastByte);
-        self.store.append(records, self.clocks.now().steady).expect_err("there is no room");
+        self.write(records).1.expect_err("there is no room");
     }
 
     fn sync(&mut self) {
@@ -109,7 +126,8 @@ fn what_follows_a_segment_whose_end_a_power_cut_took_is_cut_too() {
     up.sync();
     // The end of this segment is lost; the next one, begun for a snapshot, has reached the disk.
     up.turn(Record::Put(job("b")));
-    up.store.begin_snapshot(up.clocks.now()).expect("there is room");
+    let written = up.store.begin_snapshot(up.clocks.now());
+    let Written::Snapshot(Ok(())) = up.await_written(written) else { panic!("there is room for a segment") };
     up.turn(Record::Delete(job("a").spec.id.clone()));
     let files = device.seen();
     let (first, second) = (files.read(SEGMENTS[0]), files.read(SEGMENTS[1]));
@@ -129,7 +147,7 @@ fn a_refused_turn_that_cannot_be_cut_back_is_not_found_in_part() {
     let mut up = Up::open(&device);
     up.turn(Record::Put(job("a")));
     // Two records, of which the first reaches the disk whole; then nothing can be changed any more.
-    up.turn_unrecorded_in_part(&device, &[Record::Put(job("b")), Record::Put(job("c"))]);
+    up.turn_unrecorded_in_part(&device, vec![Record::Put(job("b")), Record::Put(job("c"))]);
     assert_eq!(names(device.seen()), ["a"], "who was refused has changed nothing");
 }
 
@@ -171,6 +189,18 @@ fn what_a_failed_fsync_left_in_memory_is_written_again_before_anybody_relies_on_
     assert_eq!(up.engine.len(), 2);
     assert!(up.store.synced() >= up.store.position());
     assert_eq!(names(device.least()), ["a", "b"]);
+}
+
+/// Names come to the disk in any order: without the first segment the second would be replayed on nothing.
+#[test]
+fn no_segment_is_begun_before_the_name_of_the_one_in_front_of_it_is_on_the_disk() {
+    let device = device();
+    let mut up = Up::open(&device);
+    up.turn(Record::Put(job("a")));
+    let written = up.store.begin_snapshot(up.clocks.now());
+    let Written::Snapshot(Ok(())) = up.await_written(written) else { panic!("there is room for a segment") };
+    let names = device.least().names().expect("they can be listed");
+    assert!(names.iter().any(|name| name == SEGMENTS[0]), "{names:?}");
 }
 
 const SEGMENTS: [&str; 2] = ["journal-000001.jsonl", "journal-000002.jsonl"];

@@ -10,16 +10,18 @@ use async_channel::{Receiver, Sender, bounded};
 pub(crate) enum Helper {
     Sync,
     Snapshot,
+    Journal,
 }
 
 impl Helper {
-    pub(crate) const ALL: [Self; 2] = [Self::Sync, Self::Snapshot];
+    pub(crate) const ALL: [Self; 3] = [Self::Sync, Self::Snapshot, Self::Journal];
 
     /// The helper that runs on the calling thread; none on the owner's.
     pub(crate) fn present() -> Option<Self> {
         match thread::current().name() {
             Some("ksana-sync") => Some(Self::Sync),
             Some("ksana-snapshot") => Some(Self::Snapshot),
+            Some("ksana-journal") => Some(Self::Journal),
             _ => None,
         }
     }
@@ -29,12 +31,12 @@ impl Helper {
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
     knocks: (Sender<Helper>, Receiver<Helper>),
-    leaves: [(Sender<()>, Receiver<()>); 2],
+    leaves: [(Sender<()>, Receiver<()>); 3],
 }
 
 impl Gate {
     pub(crate) fn new() -> Self {
-        Self { knocks: bounded(2), leaves: [bounded(1), bounded(1)] }
+        Self { knocks: bounded(3), leaves: [bounded(1), bounded(1), bounded(1)] }
     }
 
     /// Waits for leave, on a helper's thread; on the owner's it waits for nothing.

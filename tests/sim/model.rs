@@ -55,6 +55,8 @@ pub(crate) struct Model {
     workers: usize,
     bites: Bites,
     jobs: BTreeMap<String, Job>,
+    /// The same before the changes of the last turn, which are shown once they are written.
+    shown: BTreeMap<String, Job>,
     histories: BTreeMap<String, History>,
     number: u64,
     /// In which turn each waiting run came into the queue.
@@ -74,6 +76,7 @@ impl Model {
             workers,
             bites,
             jobs: BTreeMap::new(),
+            shown: BTreeMap::new(),
             histories: BTreeMap::new(),
             number: 0,
             queued: HashMap::new(),
@@ -92,6 +95,11 @@ impl Model {
 
     pub(crate) fn jobs(&self) -> impl Iterator<Item = &Job> {
         self.jobs.values()
+    }
+
+    /// What the questions of the last turn were answered with.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &Job> {
+        self.shown.values()
     }
 
     pub(crate) fn flights(&self) -> impl Iterator<Item = Token> {
@@ -132,6 +140,7 @@ impl Model {
         for id in &touched {
             self.remember(id);
         }
+        self.shown.clone_from(&self.jobs);
         let commands: Vec<Asked> = self.deferred.drain(..).chain(asked).collect();
         let mut taken = BTreeSet::new();
         for asked in commands {
@@ -214,7 +223,8 @@ impl Model {
             touched.insert(id.to_owned());
         }
         assert!(self.flights.len() <= self.workers, "more attempts fly than there are workers");
-        let rests_idle = self.flights.len() < self.workers && !self.queued.is_empty();
+        // Of a process that dies before the records are written nothing is sent.
+        let rests_idle = !seen.dies && self.flights.len() < self.workers && !self.queued.is_empty();
         assert!(!rests_idle, "a worker is free and runs wait: {:?}", self.queued);
     }
 

@@ -16,7 +16,7 @@ use ksana::inbox::Letter;
 use ksana::job::{Defaults, GoDuration, Job};
 use ksana::limits::Bites;
 use ksana::scheduler::{Fatal, Order, Parts, Scheduler, Wake};
-use ksana::store::{self, DiskEvent, OpenError, ReadError, Store};
+use ksana::store::{self, DiskEvent, Finished, OpenError, ReadError, Store};
 use ksana::vitals::Vitals;
 
 use crate::clock::Clocks;
@@ -40,7 +40,7 @@ pub(crate) struct Process {
     /// The same, in the simulation's hands.
     pub(crate) events: VecDeque<DiskEvent>,
     /// Which helpers wait for leave.
-    waiting: [bool; 2],
+    waiting: [bool; 3],
     /// What of it reaches the scheduler.
     disk: Sender<DiskEvent>,
     pub(crate) letters: Sender<Letter>,
@@ -87,7 +87,7 @@ impl Process {
             clocks,
             told,
             events,
-            waiting: [false; 2],
+            waiting: [false; 3],
             disk,
             letters,
             reports,
@@ -113,15 +113,48 @@ impl Process {
         self.disk.is_empty() && self.letters.is_empty() && self.reports.is_empty() && self.orders.is_empty()
     }
 
-    /// One turn of the loop, and the sleep after it.
-    pub(crate) fn turn(&mut self, wake: Wake) -> Result<Vec<Start>, Fatal> {
-        self.scheduler.turn(wake)?;
-        self.wakes_at = self.clocks.now().steady + self.scheduler.sleep().unwrap_or_default();
-        let mut starts = Vec::new();
-        while let Ok(start) = self.starts.try_recv() {
-            starts.push(start);
+    /// One turn of the loop, up to where its records are handed to whoever writes them.
+    pub(crate) fn turn(&mut self, wake: Wake) -> Result<(), Fatal> {
+        self.scheduler.turn(wake)
+    }
+
+    /// They are written, with all that is to be written after them. So many words of the disk's arrive meanwhile.
+    pub(crate) fn write(&mut self, mut meanwhile: usize) -> Result<(), Fatal> {
+        while self.is_writing() {
+            match block_on(self.word()) {
+                Word::Finished(finished) => self.scheduler.take_finished(finished)?,
+                Word::Knock(Helper::Journal) => {
+                    self.tell_meanwhile(&mut meanwhile)?;
+                    self.gate.let_through(Helper::Journal);
+                }
+                word => self.take(word),
+            }
         }
-        Ok(starts)
+        self.wakes_at = self.clocks.now().steady + self.scheduler.sleep().unwrap_or_default();
+        Ok(())
+    }
+
+    /// The attempts that are to be made.
+    pub(crate) fn take_starts(&self) -> Vec<Start> {
+        std::iter::from_fn(|| self.starts.try_recv().ok()).collect()
+    }
+
+    /// While something is being written the loop turns for what the disk tells, and for nothing else.
+    fn tell_meanwhile(&mut self, words: &mut usize) -> Result<(), Fatal> {
+        self.waiting[Helper::Journal as usize] = true;
+        // Of what else has arrived the simulation would not know in which turn it was taken.
+        while *words > 0 && self.letters.is_empty() && self.reports.is_empty() {
+            let Some(event) = self.events.pop_front() else { break };
+            *words -= 1;
+            self.scheduler.turn(Wake::Disk(event))?;
+            self.settle();
+        }
+        self.waiting[Helper::Journal as usize] = false;
+        Ok(())
+    }
+
+    fn is_writing(&self) -> bool {
+        self.scheduler.store().writing_since().is_some()
     }
 
     pub(crate) fn order(&mut self, order: Order) {
@@ -139,22 +172,33 @@ impl Process {
     /// here the seed decides what comes next.
     pub(crate) fn settle(&mut self) {
         while !self.is_settled() {
-            let word = block_on(word(&self.told, &self.gate));
+            let word = block_on(self.word());
             self.take(word);
         }
+    }
+
+    async fn word(&self) -> Word {
+        let finished = async {
+            match self.scheduler.store().finished().await {
+                Ok(finished) => Word::Finished(finished),
+                Err(error) => panic!("{error}"),
+            }
+        };
+        finished.or(word(&self.told, &self.gate)).await
     }
 
     fn take(&mut self, word: Word) {
         match word {
             Word::Told(event) => self.events.push_back(event),
             Word::Knock(helper) => self.waiting[helper as usize] = true,
+            Word::Finished(_) => unreachable!("who writes waits for leave before it has finished"),
         }
     }
 
     fn is_settled(&self) -> bool {
         let told = |helper| self.events.iter().any(|event| teller(event) == helper);
         let store = self.scheduler.store();
-        let busy = [store.is_syncing(), store.is_snapshotting()];
+        let busy = [store.is_syncing(), store.is_snapshotting(), self.is_writing()];
         Helper::ALL.into_iter().all(|helper| !busy[helper as usize] || self.waiting[helper as usize] || told(helper))
     }
 
@@ -185,6 +229,7 @@ impl Process {
                 match word(&told, &gate).await {
                     Word::Told(event) => disk.try_send(event).expect("there is room"),
                     Word::Knock(helper) => gate.let_through(helper),
+                    Word::Finished(_) => unreachable!("the scheduler takes it"),
                 }
             }
         };
@@ -196,6 +241,8 @@ impl Process {
 enum Word {
     Told(DiskEvent),
     Knock(Helper),
+    /// The journal is back.
+    Finished(Finished),
 }
 
 async fn word(told: &Receiver<DiskEvent>, gate: &Gate) -> Word {

@@ -295,14 +295,12 @@ impl World {
         let refuses = self.up().scheduler.store().refusal().is_some();
         self.device.take_written();
         let woken = self.story.is_told().then(|| format!("{wake:?}").chars().take(40).collect::<String>());
-        let turned = self.up().turn(wake);
-        let dies = self.device.is_dead();
-        let starts = match turned {
-            Ok(starts) => starts,
-            Err(Fatal::Sync(_)) if dies => return self.die(),
-            Err(Fatal::Sync(_)) => return self.crash(Crash::Kill),
-            Err(fatal) => panic!("the scheduler gave up: {fatal}"),
-        };
+        if gives_up(self.up().turn(wake)) {
+            return self.give_up();
+        }
+        let meanwhile = self.random.index(3);
+        let dies = gives_up(self.up().write(meanwhile)) || self.device.is_dead();
+        let starts = self.up().take_starts();
         self.tally.turns += 1;
         let seen = Seen {
             now: now.wall,
@@ -322,7 +320,7 @@ impl World {
         let asked = self.take_sent();
         self.model.turn(&seen, asked);
         if dies {
-            return self.die();
+            return self.give_up();
         }
         self.up().settle();
         let refuses_now = self.up().scheduler.store().refusal().is_some();
@@ -330,8 +328,22 @@ impl World {
         self.check_turn(now, refuses);
     }
 
+    /// The process ends where it is.
+    fn give_up(&mut self) {
+        if self.device.is_dead() { self.die() } else { self.crash(Crash::Kill) }
+    }
+
     /// The process that runs.
     fn up(&mut self) -> &mut Process {
         self.process.as_mut().expect("it is up")
+    }
+}
+
+/// Whether an fsync failed, which ends the process.
+fn gives_up(result: Result<(), Fatal>) -> bool {
+    match result {
+        Ok(()) => false,
+        Err(Fatal::Sync(_)) => true,
+        Err(fatal) => panic!("the scheduler gave up: {fatal}"),
     }
 }

@@ -1,6 +1,6 @@
 //! A process that ends at any point of a snapshot, as kill -9 and a power cut end it.
 
-use super::world::{Files, World, delete, now, progress, put};
+use super::world::{Files, World, delete, progress, put};
 
 const JOBS: &str = "jobs.json";
 const UNFINISHED: &str = "jobs.json.tmp";
@@ -21,7 +21,7 @@ fn before_and_after() -> (Files, Files, String) {
     let mut up = world.open();
     up.synced_turn(&[put("b", "4"), delete("c"), put("d", "4")]);
     let before = world.files();
-    up.store.begin_snapshot(now()).expect("there is room");
+    up.begin_snapshot().expect("there is room");
     up.turn(&[put("a", "5"), delete("d")]);
     up.sync();
     up.await_snapshot().expect("there is room");

@@ -2,21 +2,23 @@
 
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 
 use super::super::{Directory, Disk, DiskFile};
 
 /// What a test sees of it, and asks of it.
 #[derive(Debug, Default)]
-pub(super) struct Notes {
+pub(crate) struct Notes {
     /// How many bytes of segments were read.
     pub(super) read: AtomicU64,
     /// After so many fsyncs of the folder the last of them fails; 0 is none.
     pub(super) folder_fails_in: AtomicU64,
     /// A segment takes nothing and cannot be cut.
     is_full: AtomicBool,
+    /// Whoever writes to a segment waits.
+    is_held: Mutex<bool>,
+    let_go: Condvar,
     /// What was removed and fsynced, in that order.
     steps: Mutex<Vec<String>>,
 }
@@ -24,6 +26,17 @@ pub(super) struct Notes {
 impl Notes {
     pub(super) fn set_full(&self, is_full: bool) {
         self.is_full.store(is_full, Ordering::Relaxed);
+    }
+
+    /// Has writes to a segment hang, or go on.
+    pub(crate) fn set_held(&self, is_held: bool) {
+        *self.is_held.lock().expect("nothing panics") = is_held;
+        self.let_go.notify_all();
+    }
+
+    fn wait_until_let_go(&self) {
+        let is_held = self.is_held.lock().expect("nothing panics");
+        drop(self.let_go.wait_while(is_held, |is_held| *is_held).expect("nothing panics"));
     }
 
     pub(super) fn steps(&self) -> Vec<String> {
@@ -36,9 +49,9 @@ impl Notes {
 }
 
 #[derive(Debug)]
-pub(super) struct Odd {
-    pub(super) directory: Directory,
-    pub(super) notes: Arc<Notes>,
+pub(crate) struct Odd {
+    pub(crate) directory: Directory,
+    pub(crate) notes: Arc<Notes>,
 }
 
 impl Odd {
@@ -129,6 +142,7 @@ impl Segment {
 
 impl DiskFile for Segment {
     fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.notes.wait_until_let_go();
         self.has_room()?;
         self.file.write(bytes, offset)
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::super::{End, Refusal};
 use super::world::{World, delete, now, put};
@@ -59,7 +59,7 @@ fn a_snapshot_that_took_long_to_fail_rests_before_the_next_try() {
         [(Duration::from_secs(3), Duration::from_secs(3 * 49)), (Duration::ZERO, Duration::from_secs(1))]
     {
         let begin = now();
-        up.store.begin_snapshot(begin).expect("there is room for a segment");
+        up.begin_snapshot().expect("there is room for a segment");
         let long_ago = begin.steady.checked_sub(took).expect("the machine was on by then");
         up.store.snapshot.running.as_mut().expect("it was begun").began = long_ago;
         up.await_snapshot().expect_err("it has no place");
@@ -149,10 +149,10 @@ fn half_a_line_that_cannot_be_cut_back_keeps_the_journal_from_going_on_behind_it
     up.snapshot().expect_err("its segment would be followed by another");
     assert_eq!(segments(&world), 1);
     notes.set_full(false);
-    up.store.begin_snapshot(now()).expect("there is room again");
+    up.begin_snapshot().expect("there is room again");
     assert_eq!(world.read("journal-000001.jsonl"), before, "the half line went first");
     assert_eq!(up.store.sync.before.len(), 1, "and is gone for good before the next segment is fsynced");
-    up.store.look_for_room(Instant::now());
+    up.look_for_room();
     assert_eq!(up.store.refusal(), None);
     up.turn(&[super::world::progress("a", "fired")]);
     up.await_snapshot().expect("there is room again");
@@ -171,8 +171,8 @@ fn half_a_line_at_the_begin_of_a_segment_goes_before_the_next_one_is_written() {
     world.write("journal-000001.jsonl", "{".repeat(10_000));
     notes.set_full(false);
     // Nothing was written to the segment, so it serves this snapshot too.
-    up.store.begin_snapshot(now()).expect("there is room again");
-    up.store.look_for_room(Instant::now());
+    up.begin_snapshot().expect("there is room again");
+    up.look_for_room();
     up.turn(&[put("a", "2")]);
     let text = world.read("journal-000001.jsonl");
     assert!(text.ends_with(b"}\n"), "{}", String::from_utf8_lossy(&text));
@@ -193,11 +193,11 @@ fn where_there_is_room_for_the_journal_changes_are_taken_though_there_is_none_fo
     notes.set_full(true);
     up.try_turn(&[put("a", "2")]).expect_err("there is no room");
     let due = up.store.room_look_due().expect("it is looked for");
-    up.store.look_for_room(due);
+    up.look_for_room();
     assert!(up.store.refusal().is_some(), "there is none yet");
     assert!(up.store.room_look_due().is_some_and(|next| next > due), "it is looked for again");
     notes.set_full(false);
-    up.store.look_for_room(due);
+    up.look_for_room();
     assert_eq!((up.store.refusal(), up.store.room_look_due()), (None, None));
     up.synced_turn(&[put("b", "1")]);
     up.kill();
@@ -211,7 +211,7 @@ fn a_folder_that_comes_anew_during_a_snapshot_gets_a_new_segment() {
     let world = World::new();
     let mut up = world.open();
     up.synced_turn(&[put("a", "1")]);
-    up.store.begin_snapshot(now()).expect("there is room");
+    up.begin_snapshot().expect("there is room");
     let away = world.path().with_extension("away");
     fs::rename(world.path(), &away).expect("own folder");
     up.await_snapshot().expect_err("there is no folder");
@@ -251,7 +251,7 @@ fn what_was_not_synced_is_not_taken_for_synced_because_another_segment_follows()
     let mut up = world.open();
     up.turn(&[put("a", "1")]);
     let position = up.store.position();
-    up.store.begin_snapshot(now()).expect("there is room");
+    up.begin_snapshot().expect("there is room");
     assert!(up.store.synced() < position, "nobody fsynced it yet");
     up.sync();
     assert!(up.store.synced() > position);
@@ -305,7 +305,7 @@ fn a_failed_fsync_of_the_folder_ends_the_service_in_whatever_a_snapshot_needed_i
         let notes = Arc::default();
         let mut up = world.open_odd(&notes);
         up.synced_turn(&[put("a", "1")]);
-        up.store.begin_snapshot(now()).expect("there is room");
+        up.begin_snapshot().expect("there is room");
         notes.folder_fails_in.store(nth, Ordering::Relaxed);
         // The name of the new segment needs it: this fsync of its own would be told that all is well.
         assert_eq!(up.await_failed_sync().to_string(), "EIO", "fsync {nth}");
@@ -342,7 +342,7 @@ fn what_changes_during_a_snapshot_stands_in_its_segment_wherever_the_walk_is() {
         let world = World::new();
         let mut up = world.open_by(Bites { chunk_jobs: 2, ..Bites::default() }).expect("own folder");
         up.synced_turn(&["b", "d", "f", "h", "j", "l"].map(|id| put(id, "1")));
-        up.store.begin_snapshot(now()).expect("there is room");
+        up.begin_snapshot().expect("there is room");
         for _ in 0..handed_over {
             up.take_event();
         }

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use futures_lite::future::block_on;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::super::{Directory, Disk, DiskEvent, OpenError, Store};
+use super::super::{Directory, Disk, DiskEvent, OpenError, Store, Written};
 use super::odd::{Notes, Odd};
 use crate::clock::Now;
 use crate::engine::{Engine, Record};
@@ -176,11 +177,33 @@ impl Up {
     }
 
     pub(super) fn try_turn(&mut self, records: &[Record]) -> Result<(), String> {
-        self.store.append(records, Instant::now())?;
+        let written = self.store.append(records.to_vec(), Instant::now(), || ());
+        let Written::Turn { records, result, .. } = self.await_written(written) else { panic!("a turn was written") };
+        result?;
         for record in records {
-            self.engine.apply(record.clone());
+            self.engine.apply(record);
         }
         Ok(())
+    }
+
+    /// What came of something that was to be written, where that is not known yet.
+    fn await_written(&mut self, written: Option<Written>) -> Written {
+        written.unwrap_or_else(|| {
+            let finished = block_on(self.store.finished()).expect("the journal's thread lives");
+            self.store.take_finished(finished, now()).expect("every fsync works")
+        })
+    }
+
+    /// Begins a snapshot, or says why there is no segment for it.
+    pub(super) fn begin_snapshot(&mut self) -> io::Result<()> {
+        let written = self.store.begin_snapshot(now());
+        let Written::Snapshot(result) = self.await_written(written) else { panic!("a snapshot was to begin") };
+        result
+    }
+
+    pub(super) fn look_for_room(&mut self) {
+        self.store.look_for_room(Instant::now());
+        let Written::Room = self.await_written(None) else { panic!("it was looked for room") };
     }
 
     /// A turn, and the fsync that covers it.
@@ -199,7 +222,7 @@ impl Up {
 
     /// A whole snapshot.
     pub(super) fn snapshot(&mut self) -> io::Result<()> {
-        self.store.begin_snapshot(now())?;
+        self.begin_snapshot()?;
         self.await_snapshot()
     }
 

@@ -145,9 +145,9 @@ struct OpenFile {
 }
 
 impl OpenFile {
-    /// Only what the owner itself writes to a segment is a turn's.
+    /// Only what the owner has written to a segment is a turn's.
     fn note(&self, worked: bool) {
-        if self.is_segment && Helper::present().is_none() {
+        if self.is_segment && matches!(Helper::present(), None | Some(Helper::Journal)) {
             self.mount.device.lock().written = Some(worked);
         }
     }

@@ -19,7 +19,7 @@ impl World {
         let jobs = self.process.as_ref().expect("it is up").scheduler.engine().jobs();
         assert!(jobs.eq(self.model.jobs()), "the service and the model differ:\n{}", self.difference());
         for question in std::mem::take(&mut self.questions) {
-            question.check(self.model.jobs());
+            question.check(self.model.shown());
         }
         let acknowledged = self.model.take_answers();
         if !acknowledged.is_empty() {
