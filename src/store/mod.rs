@@ -16,6 +16,7 @@ mod journal;
 mod line;
 mod load;
 mod mistake;
+mod open;
 mod recovery;
 mod segment;
 mod snapshot;
@@ -24,9 +25,7 @@ mod snapshots;
 pub(crate) mod tests;
 mod writer;
 
-use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,17 +33,17 @@ pub use directory::Directory;
 pub use disk::{Disk, DiskFile};
 pub use folder::Failure;
 pub use helper::{DiskEvent, SnapshotDone};
+pub use open::{Inspection, OpenError, Opened, inspect, replayed};
 pub use recovery::ReadError;
 pub use writer::Finished;
 
 use crate::clock::Now;
 use crate::engine::{Engine, Record};
-use crate::job::Defaults;
-use crate::limits::{Bites, ROOM_LOOK_MILLIS, SNAPSHOT_PIECE_BYTES, SYNC_DELAY_MILLIS};
-use folder::{Folder, is_full};
+use crate::limits::{Bites, ROOM_LOOK_MILLIS, SYNC_DELAY_MILLIS};
+use folder::Folder;
 use helper::{Helpers, SyncRequest};
 use journal::Journal;
-use snapshots::{Segment, Snapshots};
+use snapshots::Snapshots;
 use writer::{Done, Task, WantedFor};
 
 /// The files of one data folder, held by this process alone.
@@ -123,157 +122,7 @@ enum End {
     Snapshot,
 }
 
-/// What a start found in the folder.
-#[derive(Debug)]
-pub struct Opened {
-    /// The store, ready to append.
-    pub store: Store,
-    /// What its helpers tell.
-    pub events: async_channel::Receiver<DiskEvent>,
-    /// How many records of an unclean stop were replayed.
-    pub replayed: usize,
-    /// What was never finished and was cut off, in a sentence.
-    pub cut: Option<String>,
-}
-
-/// Why a folder cannot be used.
-#[derive(Debug)]
-pub enum OpenError {
-    /// Another process uses it.
-    Held(PathBuf),
-    /// It cannot be written to.
-    Io(PathBuf, io::Error),
-    /// What lies there cannot be read.
-    Read(ReadError),
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Held(path) => write!(f, "the data folder {} is in use by another process", path.display()),
-            Self::Io(path, error) => write!(f, "cannot write to the data folder: {}: {error}", path.display()),
-            Self::Read(error) => error.fmt(f),
-        }
-    }
-}
-
-/// How much of a data folder could be looked at.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Inspection {
-    /// There is none yet.
-    Missing,
-    /// A process uses it, so only `jobs.json` was read.
-    InUse,
-    /// All of it, as a start would read it, with this many records in the journal.
-    Whole(usize),
-}
-
-/// Reads what a start would read, and changes nothing but for the lock that it takes meanwhile:
-/// for `ksana check`.
-///
-/// # Errors
-///
-/// Why a start would be refused.
-pub fn inspect(
-    data_dir: &Path,
-    defaults: &Defaults,
-    mut apply: impl FnMut(Record) -> bool,
-) -> Result<Inspection, OpenError> {
-    if !data_dir.exists() {
-        return Ok(Inspection::Missing);
-    }
-    match Directory::hold(data_dir) {
-        Ok(directory) => replayed(Arc::new(directory), defaults, SNAPSHOT_PIECE_BYTES, apply)
-            .map(Inspection::Whole)
-            .map_err(OpenError::Read),
-        Err(OpenError::Held(_)) => {
-            let path = data_dir.join(folder::SNAPSHOT);
-            match std::fs::read(&path) {
-                Ok(text) => recovery::read_snapshot(&text, defaults, &mut apply)
-                    .map_err(|reason| OpenError::Read(ReadError::Snapshot(path, reason)))?,
-                // The service has not written its first one yet.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(OpenError::Read(ReadError::Io(path, error))),
-            }
-            Ok(Inspection::InUse)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// Hands over what a start would find on a disk, and changes nothing there. A `jobs.json` that is no
-/// smaller than a piece is read in pieces. Gives how many records of the journal there are.
-///
-/// # Errors
-///
-/// What cannot be read.
-pub fn replayed(
-    disk: Arc<dyn Disk>,
-    defaults: &Defaults,
-    piece_bytes: usize,
-    apply: impl FnMut(Record) -> bool,
-) -> Result<usize, ReadError> {
-    recovery::read(&Folder::new(disk), defaults, piece_bytes, apply).map(|found| found.replayed)
-}
-
 impl Store {
-    /// Hands over the records that make the jobs what they were, and gets ready to take more.
-    pub fn open(
-        disk: Arc<dyn Disk>,
-        defaults: &Defaults,
-        bites: Bites,
-        now: Instant,
-        apply: impl FnMut(Record) -> bool,
-    ) -> Result<Opened, OpenError> {
-        let folder = Folder::new(disk);
-        let failed = |error| OpenError::Io(folder.path(), error);
-        let mut found = recovery::read(&folder, defaults, bites.piece_bytes, apply).map_err(OpenError::Read)?;
-        let cut = found.cut.as_ref().map(|cut| {
-            let path = folder.segment_path(cut.segment);
-            format!("{} bytes from byte {} of {} on ({})", cut.bytes, cut.from, path.display(), cut.reason)
-        });
-        recovery::cut(&folder, &mut found).map_err(failed)?;
-        sync_found(&folder, &found).map_err(failed)?;
-        let number = found.segments.last().map_or(1, |last| last + 1);
-        let journal = prepare(&folder, &mut found, number);
-        let (journal, refusal) = match journal {
-            Ok(journal) => (Some(journal), None),
-            Err(error) if is_full(&error) => (None, Some(Refusal::new(&error, End::Room { looked_at: now }))),
-            Err(error) => return Err(failed(error)),
-        };
-        let path = folder.path();
-        let folder = Arc::new(folder);
-        let (helpers, events) = Helpers::start(&folder, found.sum).map_err(|error| OpenError::Io(path, error))?;
-        let is_uncovered = found.sum.is_none() || found.has_records || refusal.is_some();
-        let found_len = found.last_len;
-        let mut segments = found.segments;
-        segments.extend(journal.as_ref().map(Journal::number));
-        let begin = Position { segment: number, len: 0 };
-        let store = Self {
-            folder,
-            writing: None,
-            end: begin,
-            segments,
-            found_len,
-            sync: Syncing { is_running: false, before: Vec::new(), is_new: true, done: begin, last_request: now },
-            snapshot: Snapshots {
-                running: None,
-                sum: found.sum,
-                is_noted: journal.is_some(),
-                segment: Segment::Covered,
-                uncovered_since: is_uncovered.then_some(now),
-                last_end: now,
-                last_took: Duration::ZERO,
-                last_failed: false,
-            },
-            journal,
-            refusal,
-            bites,
-            helpers,
-        };
-        Ok(Opened { store, events, replayed: found.replayed, cut })
-    }
-
     /// Why the disk takes no change at present; `None` while all is well.
     pub fn refusal(&self) -> Option<&str> {
         self.refusal.as_ref().map(|refusal| refusal.reason.as_str())
@@ -458,33 +307,6 @@ fn note_synced(journal: &mut Journal, done: Position) {
     if done.segment == journal.number() {
         journal.set_synced(done.len);
     }
-}
-
-/// Puts on the disk what was found: a killed process may not have, and from now on everybody sees
-/// it, and what is written next stands on it.
-fn sync_found(folder: &Folder, found: &recovery::Found) -> io::Result<()> {
-    if !found.has_records {
-        return Ok(());
-    }
-    for (segment, synced) in &found.synced {
-        folder.write_segment_again(*segment, *synced)?;
-    }
-    Ok(folder.sync()?)
-}
-
-/// Gets the folder ready to be written to: the note of what the journal stands on, then its
-/// segment. Segments in which nothing stands go, or a service that is started again and again
-/// would fill the folder with them.
-fn prepare(folder: &Folder, found: &mut recovery::Found, number: u64) -> io::Result<Journal> {
-    folder.remove_unfinished()?;
-    if !found.has_records {
-        folder.write_sums(&[found.sum])?;
-        for segment in found.segments.drain(..) {
-            folder.remove_segment(segment)?;
-        }
-        found.last_len = None;
-    }
-    Ok(Journal::new(folder.create_segment(number)?, number, found.last_len))
 }
 
 impl Refusal {
