@@ -120,10 +120,16 @@ impl Process {
 
     /// They are written, with all that is to be written after them. So many words of the disk's arrive meanwhile.
     pub(crate) fn write(&mut self, mut meanwhile: usize) -> Result<(), Fatal> {
+        // Where the disk refuses, fires go on unrecorded.
+        let mut is_written = self.scheduler.store().refusal().is_some();
         while self.is_writing() {
             match block_on(self.word()) {
-                Word::Finished(finished) => self.scheduler.take_finished(finished)?,
+                Word::Finished(finished) => {
+                    self.scheduler.take_finished(finished)?;
+                    is_written = true;
+                }
                 Word::Knock(Helper::Journal) => {
+                    assert!(is_written || self.starts.is_empty(), "an attempt is made before its record is written");
                     self.tell_meanwhile(&mut meanwhile)?;
                     self.gate.let_through(Helper::Journal);
                 }
