@@ -136,6 +136,12 @@ pub const KEY_ABSENCE_SETTLES_MILLIS: u64 = 500;
 pub const KEY_ABSENCE_LOOK_MILLIS: u64 = 50;
 /// Events of one rotation come in bursts; one look after this time answers them all.
 pub const KEY_EVENTS_GATHER_MILLIS: u64 = 50;
+/// So short a wait the loop's thread parks for by itself: to arm a timer and to be woken by it takes several
+/// system calls, and at some hundred fires a second that was a tenth of all that they cost.
+pub const NAP_MICROS_MAX: u64 = 5_000;
+/// How long after a turn an attempt that comes back waits for the next one where nothing depends on it: a turn
+/// costs some ten microseconds, most of them for waking threads, whatever it takes.
+pub const REPORT_REST_MICROS: u64 = 1_000;
 /// How many ended attempts a turn takes.
 pub const TURN_REPORTS_MAX: usize = 128;
 /// How long requests that are being answered may take to end at a shutdown; the attempts in

@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use async_io::Timer;
 use isahc::config::{Configurable, RedirectPolicy, VersionNegotiation};
 use isahc::{AsyncReadResponseExt, HttpClient, Request};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ksana::clock;
 use smol::LocalExecutor;
 
@@ -20,12 +21,13 @@ pub(crate) const WORD: &str = "--bare-calls";
 /// Time for the process to start before its calls are due.
 const AHEAD: Duration = Duration::from_millis(500);
 
-/// Has so many calls made as fast as they go, so many at once. Gives the time on the processor for all;
-/// the receiver has the rest.
-pub(crate) fn run(receiver: &Receiver, count: usize, at_once: usize) -> Duration {
+/// Has so many calls made, so many at once at most: as fast as they go, or one after each such `pace`. Gives the
+/// time on the processor for all; the receiver has the rest.
+pub(crate) fn run(receiver: &Receiver, count: usize, at_once: usize, pace: Duration) -> Duration {
     let due = clock::now() + AHEAD;
     let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
-    command.args([WORD, &receiver.url(Caller::Bare), &count.to_string(), &at_once.to_string(), &due.to_string()]);
+    let numbers = [count.to_string(), at_once.to_string(), pace.as_nanos().to_string()];
+    command.args([WORD, &receiver.url(Caller::Bare)]).args(numbers).arg(due.to_string());
     let output = command.stderr(Stdio::inherit()).output().expect("this program starts again");
     assert!(output.status.success(), "the bare loop failed");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -34,9 +36,10 @@ pub(crate) fn run(receiver: &Receiver, count: usize, at_once: usize) -> Duration
 
 /// What the process does.
 pub(crate) fn main(arguments: &[String]) {
-    let [url, count, at_once, due] = arguments else { panic!("run gives four arguments") };
+    let [url, count, at_once, pace, due] = arguments else { panic!("run gives five arguments") };
     let due: Timestamp = due.parse().expect("run gives an instant");
     let [count, at_once] = [count, at_once].map(|text| text.parse::<usize>().expect("run gives a number"));
+    let pace = Duration::from_nanos(pace.parse().expect("run gives a number"));
     let client = HttpClient::builder()
         .version_negotiation(VersionNegotiation::http11())
         .redirect_policy(RedirectPolicy::None)
@@ -51,15 +54,18 @@ pub(crate) fn main(arguments: &[String]) {
         thread::sleep(wait);
     }
     let process = Process(std::process::id());
-    let before = process.used();
+    let (before, began) = (process.used(), Instant::now());
     let made = Cell::new(0);
     let executor = LocalExecutor::new();
     let tasks: Vec<_> = (0..at_once)
         .map(|_| {
             executor.spawn(async {
                 while made.get() < count {
-                    made.set(made.get() + 1);
-                    call(&client, url, due).await;
+                    let wait = pace * u32::try_from(made.replace(made.get() + 1)).expect("a run is smaller");
+                    if !pace.is_zero() {
+                        Timer::at(began + wait).await;
+                    }
+                    call(&client, url, due + SignedDuration::try_from(wait).expect("a run is short")).await;
                 }
             })
         })

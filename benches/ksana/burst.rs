@@ -34,7 +34,7 @@ pub(crate) fn measure(options: &Options, table: &mut Table) {
         let used = daemon.process().used().since(before);
         let figures = figures(&lateness(&receiver.take(), Caller::Service), used.processor);
         daemon.stop();
-        let processor = bare_calls::run(&receiver, size, WORKERS);
+        let processor = bare_calls::run(&receiver, size, WORKERS, Duration::ZERO);
         let bare = lateness(&receiver.take(), Caller::Bare);
         assert_eq!(bare.len(), size, "the bare loop makes all its calls");
         let beside = Some(Beside { name: "bare client", figures: self::figures(&bare, processor) });

@@ -18,7 +18,7 @@ use crate::receiver::{Caller, Receiver};
 use crate::statistics::Sample;
 use crate::table::{Beside, Figure, Row, Table, number};
 
-const SIZES: &[usize] = &[100, 1_000, 5_000];
+const SIZES: &[usize] = &[100, 1_000, 2_000, 5_000];
 /// The steps of the search for as many as it holds.
 const STEP_JOBS: usize = 1_000;
 /// A service whose calls come so late is behind.
@@ -36,18 +36,11 @@ struct Outcome {
 
 pub(crate) fn measure(options: &Options, table: &mut Table) {
     let receiver = Receiver::start();
-    let count = if options.quick { 5_000 } else { 30_000 };
-    let processor = bare_calls::run(&receiver, count, WORKERS);
-    let bare = lateness(&receiver.take(), Caller::Bare);
-    let beside = || {
-        let each = processor / u32::try_from(count).expect("it is small");
-        let figures = vec![Figure::time("CPU each", each), Figure::rate("rate", bare.len(), bare.permille(1000))];
-        Some(Beside { name: "bare client", figures })
-    };
     let sizes = if options.quick { &SIZES[1..2] } else { SIZES };
     let mut held = None;
     let mut row = |name, size, outcome: &Outcome| {
-        table.push(Row { name, jobs: Some(size), figures: outcome.figures.clone(), beside: beside() });
+        let beside = Some(Beside { name: "bare client", figures: bare(size, &receiver, options) });
+        table.push(Row { name, jobs: Some(size), figures: outcome.figures.clone(), beside });
     };
     for &size in sizes {
         let outcome = run(size, &receiver, options);
@@ -87,6 +80,20 @@ fn run(size: usize, receiver: &Receiver, options: &Options) -> Outcome {
     let mut figures = vec![used.per(lateness.len()), Figure::rate("seen", lateness.len(), took)];
     figures.extend(lateness.spread());
     Outcome { lateness, figures, holds }
+}
+
+/// As many calls at the same pace, by the HTTP client alone.
+fn bare(rate: usize, receiver: &Receiver, options: &Options) -> Vec<Figure> {
+    let span = options.millis(6_000, 2_000);
+    let pace = Duration::from_secs(1) / u32::try_from(rate).expect("it is small");
+    let count = usize::try_from(span.as_nanos() / pace.as_nanos()).expect("a run is smaller");
+    receiver.clear();
+    let processor = bare_calls::run(receiver, count, WORKERS, pace);
+    let lateness = lateness(&receiver.take(), Caller::Bare);
+    let each = processor / u32::try_from(count).expect("a run is smaller");
+    let mut figures = vec![Figure::time("CPU each", each)];
+    figures.extend(lateness.spread());
+    figures
 }
 
 fn every_second(target: &str, grid: Timestamp, index: usize, size: usize) -> Value {

@@ -4,21 +4,21 @@
 //! It waits for no disk. While a write is under way it decides nothing, since all decisions stand
 //! on what is written before them, but it answers what is read, and serves snapshots.
 
+mod nap;
 mod tell;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod wait;
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 use std::vec;
 
 use async_channel::{Receiver, Sender};
-use futures_lite::{FutureExt, future};
 
 use crate::alarm::Alarm;
 use crate::clock::Clock;
@@ -26,9 +26,10 @@ use crate::engine::{Command, Engine, Event, Refusal, Start, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::Job;
-use crate::limits::{Bites, CHANGES_WAITING_MAX, TURN_SLEEP_MILLIS_MAX};
+use crate::limits::{Bites, CHANGES_WAITING_MAX};
 use crate::store::{DiskEvent, Finished, Position, Store};
 use crate::vitals::Vitals;
+use nap::Naps;
 use tell::{BusyWatch, LateWatch, SnapshotWatch};
 use turn::Ready;
 
@@ -135,6 +136,7 @@ struct Writing {
 pub struct Scheduler {
     parts: Parts,
     alarm: Alarm,
+    naps: Naps,
     /// What stands on the records that are being written.
     writing: Writing,
     waiting: VecDeque<Waiting>,
@@ -142,6 +144,8 @@ pub struct Scheduler {
     waiting_max: usize,
     /// Commands for a job that another command of their turn was for, or for which that had no room.
     deferred: VecDeque<(Command, Reply)>,
+    /// When the last turn was made.
+    turned_at: Instant,
     /// Attempts that came back while something was being written.
     landed: Vec<Report>,
     /// Lists for which the turn had looked at enough jobs.
@@ -166,13 +170,7 @@ pub struct Scheduler {
 /// Why the process has to end at once.
 pub fn run(parts: Parts) -> Result<usize, Fatal> {
     let mut scheduler = Scheduler::new(parts);
-    let ended = async_io::block_on(async {
-        while !scheduler.has_ended() {
-            let wake = scheduler.wait().await;
-            scheduler.turn(wake)?;
-        }
-        scheduler.finish().await
-    });
+    let ended = scheduler.live();
     if ended.is_err() {
         // The process ends. Dropping would wait for the store's helpers, and one may hang at the same disk.
         std::mem::forget(scheduler);
@@ -184,13 +182,16 @@ impl Scheduler {
     /// Takes over, and looks at what passed since the last process wrote something down.
     pub fn new(parts: Parts) -> Self {
         let late = LateWatch::new(parts.late_warn);
+        let turned_at = parts.clock.now().steady;
         let mut scheduler = Self {
             parts,
             alarm: Alarm::default(),
+            naps: Naps::default(),
             writing: Writing::default(),
             waiting: VecDeque::new(),
             waiting_max: CHANGES_WAITING_MAX,
             deferred: VecDeque::new(),
+            turned_at,
             landed: Vec::new(),
             unread: Vec::new(),
             untold: Vec::new().into_iter(),
@@ -222,70 +223,12 @@ impl Scheduler {
         self.untold = turn.events.into_iter();
     }
 
-    /// Waits for whatever comes first. The sleep is bounded, because wall clocks step and
-    /// machines sleep, and no timer tells of either.
-    async fn wait(&mut self) -> Wake {
-        let mut alarm = std::mem::take(&mut self.alarm);
-        let is_writing = self.parts.store.writing_since().is_some();
-        let sleep = self.sleep();
-        // Where nobody waits for the end of a write, whatever comes next finds it at its end and saves a wake-up.
-        let is_awaited = is_writing && (sleep.is_none() || self.waits_for_write());
-        let bound = Duration::from_millis(TURN_SLEEP_MILLIS_MAX);
-        let deadline = if is_awaited { Some(bound) } else { sleep }.map(|sleep| Instant::now() + sleep);
-        let time = future::poll_fn(|cx| {
-            let is_time = deadline.is_none_or(|deadline| alarm.has_rung(deadline, cx));
-            if is_time { Poll::Ready(Wake::Time) } else { Poll::Pending }
-        });
-        let written = async {
-            let finished = if is_awaited { self.parts.store.finished().await.ok() } else { None };
-            finished.map(Wake::Written)
-        };
-        let wake = or_never(written).or(self.arrival()).or(time).await;
-        self.alarm = alarm;
-        wake
-    }
-
-    /// Whether something cannot go on before the write that is under way has ended.
-    fn waits_for_write(&self) -> bool {
-        !self.writing.changes.is_empty() || !self.landed.is_empty() || self.order.is_some()
-    }
-
-    /// Whether one more letter is taken. What was put off counts too: where all are for one job, or a write does
-    /// not end, more wait in their connections.
-    fn takes_letters(&self, arrived: usize) -> bool {
-        arrived + self.deferred.len() + self.unread.len() < self.parts.bites.letters
-    }
-
-    /// Waits for whatever arrives first.
-    pub async fn arrival(&self) -> Wake {
-        let letter = async {
-            let letter = if self.takes_letters(0) { self.parts.letters.recv().await.ok() } else { None };
-            letter.map(Wake::Letter)
-        };
-        // A closed channel wakes nobody: its other end is gone, and whoever held it says so elsewhere.
-        let report = async { self.parts.reports.recv().await.ok().map(Wake::Report) };
-        let disk = async { self.parts.disk.recv().await.ok().map(Wake::Disk) };
-        let order = async { self.parts.orders.recv().await.ok().map(Wake::Order) };
-        or_never(disk).or(or_never(report)).or(or_never(order)).or(or_never(letter)).await
-    }
-
-    /// How long nothing has to be done; `None` where there is something to do now.
-    pub fn sleep(&self) -> Option<Duration> {
-        if self.more_due || !self.deferred.is_empty() || !self.unread.is_empty() || self.untold.len() > 0 {
-            return None;
+    fn live(&mut self) -> Result<usize, Fatal> {
+        while !self.has_ended() {
+            let wake = self.wait();
+            self.turn(wake)?;
         }
-        let bound = Duration::from_millis(TURN_SLEEP_MILLIS_MAX);
-        let now = self.parts.clock.now();
-        let due = self.parts.engine.next_wake(now.wall).filter(|_| self.order.is_none());
-        let until_due = due.map_or(bound, |due| due.duration_since(now.wall).try_into().unwrap_or(Duration::ZERO));
-        // At the end only the last snapshot is left to be made, after the loop.
-        let is_ending = matches!(self.order, Some(Order::End(_)));
-        let snapshot = self.parts.store.snapshot_due().filter(|_| !is_ending);
-        let until_snapshot = snapshot.map_or(bound, |due| due.saturating_duration_since(now.steady));
-        let room = self.parts.store.room_look_due().filter(|_| !is_ending);
-        let until_room = room.map_or(bound, |due| due.saturating_duration_since(now.steady));
-        let until_tell = self.busy.tell_due().map_or(bound, |due| due.saturating_duration_since(now.steady));
-        Some(until_due.min(until_snapshot).min(until_room).min(until_tell).min(bound)).filter(|sleep| !sleep.is_zero())
+        async_io::block_on(self.finish())
     }
 
     /// Whether it was ordered to end and may.
@@ -351,12 +294,5 @@ impl Scheduler {
         let result = self.parts.store.take_event(event, &self.parts.engine, now).map_err(Fatal::Sync)?;
         self.answer_synced();
         Ok(result)
-    }
-}
-
-async fn or_never(wake: impl Future<Output = Option<Wake>>) -> Wake {
-    match wake.await {
-        Some(wake) => wake,
-        None => std::future::pending().await,
     }
 }

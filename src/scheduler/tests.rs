@@ -124,7 +124,7 @@ impl Bench {
     /// Lets the loop run as it does, until something is so.
     fn until(&mut self, mut is_so: impl FnMut(&mut Scheduler) -> bool) {
         while !is_so(&mut self.scheduler) {
-            let wake = block_on(self.scheduler.wait());
+            let wake = self.scheduler.wait();
             self.scheduler.turn(wake).expect("every fsync works");
         }
     }

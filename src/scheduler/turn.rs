@@ -53,6 +53,7 @@ impl Scheduler {
         }
         let bites = self.parts.bites;
         let now = self.parts.clock.now();
+        self.turned_at = now.steady;
         let mut turn = Turn::default();
         self.land(&arrived.reports, now.wall, &mut turn);
         if self.order.is_none() {
