@@ -11,7 +11,7 @@ use super::snapshot::Sum;
 pub(super) const SNAPSHOT: &str = "jobs.json";
 /// What a snapshot is until it is whole.
 const SNAPSHOT_UNFINISHED: &str = "jobs.json.tmp";
-/// Which contents of the snapshot are the service's own, while segments of the journal stand on it.
+/// The note: which contents of the snapshot are the service's own, and from where on the journal stands on each.
 const SUMS: &str = "jobs.json.sum";
 const SUMS_UNFINISHED: &str = "jobs.json.sum.tmp";
 
@@ -36,6 +36,16 @@ impl From<Failure> for io::Error {
         let (Failure::Sync(error) | Failure::Other(error)) = failure;
         error
     }
+}
+
+/// What the journal stands on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Basis {
+    /// The content of `jobs.json`; `None` where there is none.
+    pub(super) sum: Option<Sum>,
+    /// The first segment that it does not hold. Those before it may still be there: replayed over what is newer,
+    /// they would take it back.
+    pub(super) from: u64,
 }
 
 /// The files, on whatever disk.
@@ -148,15 +158,23 @@ impl Folder {
         self.disk.sync().map_err(Failure::Sync)
     }
 
-    /// The contents of the snapshot that the service itself wrote or began with; `None` where no
-    /// such note lies there.
-    pub(super) fn sums(&self) -> io::Result<Option<Vec<u8>>> {
-        there(self.disk.read(SUMS))
+    /// What the note says of a content of the snapshot; `None` where it is not one that the service itself
+    /// wrote or began with.
+    pub(super) fn basis(&self, sum: Option<Sum>) -> io::Result<Option<Basis>> {
+        let Some(note) = there(self.disk.read(SUMS))? else { return Ok(None) };
+        let note = String::from_utf8_lossy(&note);
+        let present = sum_text(sum);
+        let from = note.lines().filter_map(|line| line.strip_prefix(&present)).filter_map(|rest| match rest {
+            "" => Some(0),
+            rest => rest.strip_prefix(' ').and_then(|from| from.parse().ok()),
+        });
+        Ok(from.min().map(|from| Basis { sum, from }))
     }
 
-    /// Notes them, one a line. It is on the disk when this returns.
-    pub(super) fn write_sums(&self, sums: &[Option<Sum>]) -> Result<(), Failure> {
-        let text: String = sums.iter().map(|sum| sum_line(*sum) + "\n").collect();
+    /// Notes what the snapshot may be, one a line. It is on the disk when this returns.
+    pub(super) fn write_note(&self, bases: &[Basis]) -> Result<(), Failure> {
+        let line = |Basis { sum, from }: &Basis| format!("{} {from}\n", sum_text(*sum));
+        let text: String = bases.iter().map(line).collect();
         let file = self.disk.create_for(SUMS_UNFINISHED, SUMS)?;
         file.write(text.as_bytes(), 0)?;
         file.sync()?;
@@ -165,7 +183,7 @@ impl Folder {
     }
 
     /// Takes the note away: without segments nothing stands on the snapshot, and anyone may edit it.
-    pub(super) fn remove_sums(&self) -> io::Result<()> {
+    pub(super) fn remove_note(&self) -> io::Result<()> {
         self.remove_if_there(SUMS)
     }
 
@@ -215,7 +233,7 @@ fn there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// One line of the note; a snapshot that is not there has one too.
-pub(super) fn sum_line(sum: Option<Sum>) -> String {
+/// How the note names a content; a snapshot that is not there has a name too.
+fn sum_text(sum: Option<Sum>) -> String {
     sum.map_or_else(|| "none".to_owned(), |sum| sum.to_string())
 }

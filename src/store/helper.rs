@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 use jiff::Timestamp;
 
 use super::disk::DiskFile;
-use super::folder::{Failure, Folder};
-use super::snapshot::{self, Sum};
+use super::folder::{Basis, Failure, Folder};
+use super::snapshot;
 use super::writer::Writer;
 use crate::job::Job;
 
@@ -35,7 +35,7 @@ pub enum DiskEvent {
 /// A snapshot that is on the disk.
 #[derive(Debug)]
 pub struct SnapshotDone {
-    pub(super) sum: Sum,
+    pub(super) basis: Basis,
     /// Segments that it covers and that are still there.
     pub(super) left: Vec<u64>,
     /// Why something is left that nobody needs any more. It does no harm, and the next snapshot
@@ -79,10 +79,10 @@ pub(super) struct Helpers {
 }
 
 impl Helpers {
-    /// Starts them; `present` is what `jobs.json` holds.
+    /// Starts them; `present` is what the journal stands on.
     pub(super) fn start(
         folder: &Arc<Folder>,
-        present: Option<Sum>,
+        present: Basis,
     ) -> io::Result<(Self, async_channel::Receiver<DiskEvent>)> {
         let (events, received) = async_channel::bounded(EVENTS_MAX);
         let (syncs, sync_requests) = sync_channel::<SyncRequest>(1);
@@ -169,21 +169,21 @@ fn sync(folder: &Folder, request: &SyncRequest) -> io::Result<()> {
 
 fn run_snapshots(
     folder: &Folder,
-    present: Option<Sum>,
+    present: Basis,
     requests: &Receiver<SnapshotRequest>,
     events: &async_channel::Sender<DiskEvent>,
 ) {
     let _alarm = Alarm { events, event: |error| DiskEvent::Snapshot(Err(error.into())) };
     let mut possible = vec![present];
     while let Ok(request) = requests.recv() {
-        let result = write_snapshot(folder, &request, events, &mut possible).and_then(|sum| {
+        let result = write_snapshot(folder, &request, events, &mut possible).and_then(|basis| {
             let mut left = request.covers.clone();
-            let untidy = match tidy(folder, &mut left, sum, request.is_last) {
+            let untidy = match tidy(folder, &mut left, basis, request.is_last) {
                 Ok(()) => None,
                 Err(Failure::Other(error)) => Some(error),
                 Err(failure @ Failure::Sync(_)) => return Err(failure),
             };
-            Ok(SnapshotDone { sum, left, untidy })
+            Ok(SnapshotDone { basis, left, untidy })
         });
         if result.is_err() {
             // The next try truncates it anyway; until then it may be what fills the disk.
@@ -202,8 +202,8 @@ fn write_snapshot(
     folder: &Folder,
     request: &SnapshotRequest,
     events: &async_channel::Sender<DiskEvent>,
-    possible: &mut Vec<Option<Sum>>,
-) -> Result<Sum, Failure> {
+    possible: &mut Vec<Basis>,
+) -> Result<Basis, Failure> {
     let file = folder.create_snapshot()?;
     let mut out = BufWriter::with_capacity(WRITE_BYTES, Appended { file: Arc::clone(&file), len: 0 });
     let mut jobs = Chunks { request, events, chunk: Vec::new().into_iter(), end: None };
@@ -213,24 +213,26 @@ fn write_snapshot(
     }
     out.flush()?;
     file.sync()?;
-    let both = [possible.as_slice(), &[Some(sum)]].concat();
-    folder.write_sums(&both)?;
+    let from = request.covers.last().map_or(0, |last| last + 1);
+    let basis = Basis { sum: Some(sum), from };
+    let both = [possible.as_slice(), &[basis]].concat();
+    folder.write_note(&both)?;
     folder.finish_snapshot()?;
     *possible = both;
     folder.sync()?;
-    *possible = vec![Some(sum)];
-    Ok(sum)
+    *possible = vec![basis];
+    Ok(basis)
 }
 
 /// Removes what a snapshot covers, and narrows the note down to it: an older content, put back by
 /// hand, must not pass for what the next segments stand on.
-fn tidy(folder: &Folder, left: &mut Vec<u64>, sum: Sum, is_last: bool) -> Result<(), Failure> {
+fn tidy(folder: &Folder, left: &mut Vec<u64>, basis: Basis, is_last: bool) -> Result<(), Failure> {
     folder.remove_segments(left)?;
     if is_last {
-        folder.remove_sums()?;
+        folder.remove_note()?;
         return folder.sync();
     }
-    folder.write_sums(&[Some(sum)])
+    folder.write_note(&[basis])
 }
 
 const WRITE_BYTES: usize = 256 * 1024;

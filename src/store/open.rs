@@ -136,8 +136,8 @@ impl Store {
         };
         let path = folder.path();
         let folder = Arc::new(folder);
-        let (helpers, events) = Helpers::start(&folder, found.sum).map_err(|error| OpenError::Io(path, error))?;
-        let is_uncovered = found.sum.is_none() || found.has_records || refusal.is_some();
+        let (helpers, events) = Helpers::start(&folder, found.basis).map_err(|error| OpenError::Io(path, error))?;
+        let is_uncovered = found.basis.sum.is_none() || found.has_records || refusal.is_some();
         let found_len = found.last_len;
         let mut segments = found.segments;
         segments.extend(journal.as_ref().map(Journal::number));
@@ -151,7 +151,7 @@ impl Store {
             sync: Syncing { is_running: false, before: Vec::new(), is_new: true, done: begin, last_request: now },
             snapshot: Snapshots {
                 running: None,
-                sum: found.sum,
+                basis: found.basis,
                 is_noted: journal.is_some(),
                 segment: Segment::Covered,
                 uncovered_since: is_uncovered.then_some(now),
@@ -186,7 +186,8 @@ fn sync_found(folder: &Folder, found: &recovery::Found) -> io::Result<()> {
 fn prepare(folder: &Folder, found: &mut recovery::Found, number: u64) -> io::Result<Journal> {
     folder.remove_unfinished()?;
     if !found.has_records {
-        folder.write_sums(&[found.sum])?;
+        found.basis.from = number;
+        folder.write_note(&[found.basis])?;
         for segment in found.segments.drain(..) {
             folder.remove_segment(segment)?;
         }

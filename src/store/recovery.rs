@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Cursor, Read};
 use std::path::PathBuf;
 
-use super::folder::{Folder, sum_line};
+use super::folder::{Basis, Folder};
 use super::load;
 use super::segment::{Segment, Walk};
 use super::snapshot::{self, Sum};
@@ -14,15 +14,15 @@ use crate::job::Defaults;
 /// What a start found, apart from the records themselves.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// The content of `jobs.json`; `None` where there is none.
-    pub(super) sum: Option<Sum>,
-    /// The segments of the journal.
+    /// What the journal stands on.
+    pub(super) basis: Basis,
+    /// The segments of the journal, those included that `jobs.json` holds already.
     pub(super) segments: Vec<u64>,
     /// Up to where each segment that stays was on the disk, by its own lines.
     pub(super) synced: Vec<(u64, u64)>,
     /// How long the last of them is, up to the cut.
     pub(super) last_len: Option<u64>,
-    /// Something stands in them, so `jobs.json` must be what they stand on.
+    /// Something stands in them that `jobs.json` does not hold.
     pub(super) has_records: bool,
     /// What was replayed from them.
     pub(super) replayed: usize,
@@ -98,10 +98,14 @@ pub(super) fn read(
 ) -> Result<Found, ReadError> {
     let failed = |error| ReadError::Io(folder.path(), error);
     let mut found = Found { segments: folder.segments().map_err(failed)?, ..Found::default() };
+    let mut full = Vec::new();
     for segment in &found.segments {
-        found.has_records |= folder.segment_len(*segment).map_err(failed)? > 0;
+        let is_full = folder.segment_len(*segment).map_err(failed)? > 0;
+        full.extend(Some(*segment).filter(|_| is_full));
     }
-    found.sum = read_jobs(folder, defaults, piece_bytes, found.has_records, &mut apply)?;
+    // Where something stands in one, `jobs.json` must be what it stands on.
+    found.basis = read_jobs(folder, defaults, piece_bytes, !full.is_empty(), &mut apply)?;
+    found.has_records = full.iter().any(|segment| *segment >= found.basis.from);
     replay(folder, defaults, &mut found, &mut apply)?;
     Ok(found)
 }
@@ -113,36 +117,32 @@ fn read_jobs(
     piece_bytes: usize,
     has_records: bool,
     apply: &mut impl FnMut(Record) -> bool,
-) -> Result<Option<Sum>, ReadError> {
+) -> Result<Basis, ReadError> {
     let path = || folder.snapshot_path();
     let failed = |error| ReadError::Io(path(), error);
-    let Some(mut reader) = folder.snapshot_reader().map_err(failed)? else {
-        return if has_records { check_unedited(folder, None).map(|()| None) } else { Ok(None) };
-    };
-    let check = |sum| if has_records { check_unedited(folder, Some(sum)) } else { Ok(()) };
+    let basis = |sum| if has_records { basis(folder, sum) } else { Ok(Basis { sum, from: 0 }) };
+    let Some(mut reader) = folder.snapshot_reader().map_err(failed)? else { return basis(None) };
     let mut text = Vec::new();
     let read = reader.by_ref().take(piece_bytes as u64).read_to_end(&mut text).map_err(failed)?;
     if read == piece_bytes {
         // What was handed over of a file that was edited counts for nothing: there is no start then.
         let whole = Cursor::new(&text).chain(reader);
         let sum = load::read(whole, piece_bytes, defaults, |job| !apply(Record::Put(job))).map_err(failed)?;
-        if let Some(sum) = sum {
-            return check(sum).map(|()| Some(sum));
+        if sum.is_some() {
+            return basis(sum);
         }
         // Again from the start: what was applied already is applied once more.
         text = folder.read_snapshot().map_err(failed)?.unwrap_or_default();
     }
-    let sum = Sum::of(&text);
-    check(sum)?;
+    let basis = basis(Some(Sum::of(&text)))?;
     read_snapshot(&text, defaults, apply).map_err(|reason| ReadError::Snapshot(path(), reason))?;
-    Ok(Some(sum))
+    Ok(basis)
 }
 
-fn check_unedited(folder: &Folder, sum: Option<Sum>) -> Result<(), ReadError> {
-    let sums = folder.sums().map_err(|error| ReadError::Io(folder.path(), error))?;
-    let present = sum_line(sum);
-    let known = sums.is_some_and(|sums| sums.split(|byte| *byte == b'\n').any(|line| line == present.as_bytes()));
-    if known { Ok(()) } else { Err(ReadError::Edited(folder.snapshot_path())) }
+/// What the journal stands on, where `jobs.json` holds this.
+fn basis(folder: &Folder, sum: Option<Sum>) -> Result<Basis, ReadError> {
+    let known = folder.basis(sum).map_err(|error| ReadError::Io(folder.path(), error))?;
+    known.ok_or_else(|| ReadError::Edited(folder.snapshot_path()))
 }
 
 /// Parses the text of a `jobs.json`, strictly, and hands over its jobs.
@@ -164,7 +164,8 @@ fn replay(
     apply: &mut impl FnMut(Record) -> bool,
 ) -> Result<(), ReadError> {
     let walk = |number| Walk { folder, number, end: u64::MAX };
-    let checked = found.segments.iter().map(|number| walk(*number).check());
+    let stand = found.segments.iter().filter(|number| **number >= found.basis.from);
+    let checked = stand.map(|number| walk(*number).check());
     let mut segments = checked.collect::<Result<Vec<_>, _>>()?;
     found.cut = find_cut(folder, &segments)?;
     for index in 0..segments.len() {

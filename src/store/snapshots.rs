@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::helper::{SnapshotDone, SnapshotRequest};
 use super::journal::Journal;
-use super::snapshot::Sum;
+use super::folder::Basis;
 use super::writer::{NewSegment, Task, WantedFor};
 use super::{End, Position, Refusal, Store, Written, note_synced};
 use crate::clock::Now;
@@ -21,9 +21,9 @@ use crate::limits::{
 #[derive(Debug)]
 pub(super) struct Snapshots {
     pub(super) running: Option<Running>,
-    /// The content of the present `jobs.json`.
-    pub(super) sum: Option<Sum>,
-    /// The note of that content is there, without which no segment may stand on it.
+    /// What the journal stands on.
+    pub(super) basis: Basis,
+    /// The note of that is there, without which no segment may stand on it.
     pub(super) is_noted: bool,
     pub(super) segment: Segment,
     /// When the first change came that no snapshot covers.
@@ -70,7 +70,7 @@ impl Store {
             return Some(self.snapshot.last_end + rest.max(retry));
         }
         let rested = self.snapshot.last_end + rest;
-        let grown = self.snapshot.sum.map_or(0, |sum| sum.len).max(SNAPSHOT_JOURNAL_BYTES_MIN);
+        let grown = self.snapshot.basis.sum.map_or(0, |sum| sum.len).max(SNAPSHOT_JOURNAL_BYTES_MIN);
         let outgrown = self.end.len > grown;
         let soon = since + Duration::from_millis(SNAPSHOT_DELAY_MILLIS);
         Some(if outgrown { soon } else { soon.max(rested) })
@@ -115,12 +115,12 @@ impl Store {
     }
 
     pub(super) fn new_segment(&self, wanted_for: WantedFor) -> Task {
-        let Snapshots { is_noted, sum, .. } = self.snapshot;
+        let Snapshots { is_noted, basis, .. } = self.snapshot;
         let number = self.segments.last().map_or(1, |last| last + 1);
         let after = self.journal.as_ref().map(Journal::len).or(self.found_len);
         let has_fixed_name = |journal: &Journal| self.sync.done.segment == journal.number() && self.sync.done.len > 0;
         let is_after_loose_name = self.journal.as_ref().is_some_and(|journal| !has_fixed_name(journal));
-        Task::Segment(NewSegment { wanted_for, number, after, is_after_loose_name, is_noted, sum })
+        Task::Segment(NewSegment { wanted_for, number, after, is_after_loose_name, is_noted, basis })
     }
 
     /// The journal goes on in a new segment behind `old`.
@@ -154,7 +154,7 @@ impl Store {
             return Ok(());
         }
         self.folder.remove_segments(&mut self.segments)?;
-        self.folder.remove_sums()?;
+        self.folder.remove_note()?;
         Ok(self.folder.sync()?)
     }
 
@@ -193,7 +193,7 @@ impl Store {
         self.snapshot.last_failed = result.is_err();
         match result {
             Ok(done) => {
-                self.snapshot.sum = Some(done.sum);
+                self.snapshot.basis = done.basis;
                 self.snapshot.is_noted = true;
                 self.snapshot.segment = Segment::Covered;
                 self.segments.retain(|segment| !running.covers.contains(segment) || done.left.contains(segment));

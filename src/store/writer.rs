@@ -9,10 +9,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::folder::{Failure, Folder};
+use super::folder::{Basis, Failure, Folder};
 use super::helper::{Alarm, DiskEvent};
 use super::journal::Journal;
-use super::snapshot::Sum;
 use crate::engine::Record;
 use crate::limits::ROOM_BYTES;
 
@@ -39,9 +38,9 @@ pub(super) struct NewSegment {
     /// The name of the one before it may not be on the disk yet. A power cut could take it and leave the new
     /// one, which would be replayed without what it stands on.
     pub(super) is_after_loose_name: bool,
-    /// The note of what `jobs.json` holds is there.
+    /// The note of what the journal stands on is there.
     pub(super) is_noted: bool,
-    pub(super) sum: Option<Sum>,
+    pub(super) basis: Basis,
 }
 
 /// Who needs a segment.
@@ -167,7 +166,7 @@ fn try_begin(
         folder.sync()?;
     }
     if !*is_noted {
-        folder.write_sums(&[segment.sum])?;
+        folder.write_note(&[segment.basis])?;
         *is_noted = true;
     }
     Ok(Journal::new(folder.create_segment(segment.number)?, segment.number, segment.after))
