@@ -49,11 +49,18 @@ pub const SNAPSHOT_CHUNK_JOBS: usize = 512;
 /// A `jobs.json` up to this size is read whole; a larger one in pieces of it, each of about a
 /// thousand jobs, so that its text costs a start no memory.
 pub const SNAPSHOT_PIECE_BYTES: usize = 1024 * 1024;
+/// A segment of the journal is read in pieces of this size, on one thread where it is no longer: what stands in a
+/// few of them fits into a processor's cache until it is applied.
+pub const JOURNAL_PIECE_BYTES: usize = 128 * 1024;
 /// A job of the largest body and the most headers, with every byte of them escaped, takes half of this. What
 /// is longer in a large `jobs.json` has lost its end, which only a strict reader of the whole can tell.
 pub const SNAPSHOT_JOB_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How many threads read a large `jobs.json` at most; behind as many, the one that takes the jobs is the last.
-pub const SNAPSHOT_READERS_MAX: usize = 4;
+/// How many threads read a large `jobs.json`, or a long segment, at most; behind as many, the one that takes what
+/// they read is the last.
+pub const READERS_MAX: usize = 4;
+/// How many pieces wait for one of them, and how many results of its own: enough that no thread waits for one
+/// that the machine lets rest.
+pub const READER_PIECES_MAX: usize = 1;
 /// The most of what nobody waits for that a power cut may cost.
 pub const SYNC_DELAY_MILLIS: u64 = 1_000;
 /// How many requests wait for the scheduler; more wait in their connections.

@@ -46,15 +46,6 @@ impl<T> Blocks<T> {
         }
         value
     }
-
-    pub(super) fn swap(&mut self, a: usize, b: usize)
-    where
-        T: Copy,
-    {
-        let value = self[a];
-        self[a] = self[b];
-        self[b] = value;
-    }
 }
 
 impl<T> Index<usize> for Blocks<T> {
@@ -85,7 +76,7 @@ mod tests {
         assert_eq!(blocks.len(), count);
         assert!((0..count).all(|index| blocks[index] == index));
         assert_eq!(blocks.get(count), None);
-        blocks.swap(0, count - 1);
+        (blocks[0], blocks[count - 1]) = (count - 1, 0);
         assert_eq!((blocks[0], blocks.pop(), blocks.len()), (count - 1, Some(0), count - 1));
         assert_eq!(blocks.get(count - 1), None, "the last block is gone");
         blocks.push(7);

@@ -41,9 +41,9 @@ impl DueHeap {
             }
             (Some(place), None) => {
                 self.places[slot.index()] = ABSENT;
-                self.entries.swap(place, self.entries.len() - 1);
-                self.entries.pop();
+                let last = self.entries.pop().expect("a place is that of an entry");
                 if place < self.entries.len() {
+                    self.entries[place] = last;
                     self.settle(place);
                 }
             }
@@ -61,36 +61,32 @@ impl DueHeap {
     }
 
     fn sift_up(&mut self, mut place: usize) -> usize {
-        while place > 0 && self.entries[place].0 < self.entries[(place - 1) / 2].0 {
-            self.swap(place, (place - 1) / 2);
+        let entry = self.entries[place];
+        while place > 0 && entry.0 < self.entries[(place - 1) / 2].0 {
+            self.put(place, self.entries[(place - 1) / 2]);
             place = (place - 1) / 2;
         }
-        self.note(place);
+        self.put(place, entry);
         place
     }
 
     fn sift_down(&mut self, mut place: usize) {
+        let entry = self.entries[place];
         loop {
             let children = (2 * place + 1)..self.entries.len().min(2 * place + 3);
             let Some(child) = children.min_by_key(|child| self.entries[*child].0) else { break };
-            if self.entries[place].0 <= self.entries[child].0 {
+            if entry.0 <= self.entries[child].0 {
                 break;
             }
-            self.swap(place, child);
+            self.put(place, self.entries[child]);
             place = child;
         }
-        self.note(place);
+        self.put(place, entry);
     }
 
-    fn swap(&mut self, a: usize, b: usize) {
-        self.entries.swap(a, b);
-        self.note(a);
-        self.note(b);
-    }
-
-    fn note(&mut self, place: usize) {
-        let slot = self.entries[place].1;
-        self.places[slot.index()] = u32::try_from(place).expect("there are fewer entries than slots, which are u32");
+    fn put(&mut self, place: usize, entry: (Timestamp, Slot)) {
+        self.entries[place] = entry;
+        self.places[entry.1.index()] = u32::try_from(place).expect("there are fewer entries than slots, which are u32");
     }
 }
 

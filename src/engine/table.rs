@@ -1,6 +1,7 @@
 //! The jobs, by id and by slot.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Place;
 use std::ops::Bound;
 
 use super::blocks::Blocks;
@@ -82,15 +83,20 @@ impl Table {
 
     /// Replaces a job, or takes a new one in; says which it was: whether there was one.
     pub(super) fn put(&mut self, job: Job) -> (Slot, bool) {
-        if let Some(slot) = self.slot(&job.spec.id) {
-            self.at_mut(slot).job = job;
-            return (slot, true);
-        }
+        // One way through the index: a start takes in a million jobs.
+        let place = match self.index.entry(job.spec.id.clone()) {
+            Place::Occupied(place) => {
+                let slot = *place.get();
+                self.at_mut(slot).job = job;
+                return (slot, true);
+            }
+            Place::Vacant(place) => place,
+        };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.entries.push(None);
             Slot::new(self.entries.len() - 1)
         });
-        self.index.insert(job.spec.id.clone(), slot);
+        place.insert(slot);
         self.entries[slot.index()] = Some(Entry { job, queued: None, flight: None, unrecorded: Unrecorded::No });
         (slot, false)
     }

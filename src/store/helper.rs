@@ -63,8 +63,9 @@ pub(super) struct SnapshotRequest {
     /// gone and the snapshot is given up.
     pub(super) chunks: Receiver<Vec<Job>>,
     pub(super) updated_at: Timestamp,
-    /// The segments that the snapshot covers.
+    /// The segments that the snapshot covers, and the first that it does not.
     pub(super) covers: Vec<u64>,
+    pub(super) from: u64,
     /// The last one of this process: no segment is left, and the note goes too.
     pub(super) is_last: bool,
 }
@@ -213,8 +214,7 @@ fn write_snapshot(
     }
     out.flush()?;
     file.sync()?;
-    let from = request.covers.last().map_or(0, |last| last + 1);
-    let basis = Basis { sum: Some(sum), from };
+    let basis = Basis { sum: Some(sum), from: request.from };
     let both = [possible.as_slice(), &[basis]].concat();
     folder.write_note(&both)?;
     folder.finish_snapshot()?;

@@ -68,8 +68,8 @@ fn value(out: &mut Vec<u8>, key: &str, value: &impl Serialize) {
 
 /// A line that was read back.
 #[derive(Debug, PartialEq)]
-pub(super) struct Line<R = Record> {
-    pub(super) record: R,
+pub(super) struct Line {
+    pub(super) record: Record,
     pub(super) mark: Option<Mark>,
 }
 
@@ -78,12 +78,12 @@ pub(super) fn read(line: &[u8], defaults: &Defaults) -> Result<Line, String> {
     read_as(line, LineVisitor { defaults })
 }
 
-/// The same without its record, for a fraction of the time: what that holds is not looked at.
-pub(super) fn check(line: &[u8]) -> Result<Line<()>, String> {
-    read_as(line, MarkVisitor)
+/// Reads the mark of a line that is whole, whatever its record is.
+pub(super) fn read_mark(line: &[u8]) -> Option<Mark> {
+    read_as(line, MarkVisitor).ok().flatten()
 }
 
-fn read_as<R>(line: &[u8], visitor: impl for<'de> Visitor<'de, Value = Line<R>>) -> Result<Line<R>, String> {
+fn read_as<T>(line: &[u8], visitor: impl for<'de> Visitor<'de, Value = T>) -> Result<T, String> {
     let shape = || "it does not begin with a checksum".to_owned();
     let (head, rest) = line.split_at_checked(HEAD_LEN).ok_or_else(shape)?;
     let digits = head.strip_prefix(PREFIX).and_then(|head| head.strip_suffix(b"\",")).ok_or_else(shape)?;
@@ -93,13 +93,16 @@ fn read_as<R>(line: &[u8], visitor: impl for<'de> Visitor<'de, Value = Line<R>>)
     if crc != found {
         return Err(format!("its checksum is {crc:08x}, its content has {found:08x}"));
     }
-    let mut text = Vec::with_capacity(rest.len() + 1);
-    text.push(b'{');
-    text.extend_from_slice(rest);
-    let mut json = serde_json::Deserializer::from_slice(&text);
+    let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned())?;
+    let mut json = serde_json::Deserializer::from_str(text);
     let line = json.deserialize_map(visitor).map_err(|error| error.to_string())?;
     json.end().map_err(|error| error.to_string())?;
     Ok(line)
+}
+
+/// Passes the checksum, which is the first thing in a line.
+fn skip_checksum<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
+    map.next_entry::<&str, IgnoredAny>().map(drop)
 }
 
 struct LineVisitor<'a> {
@@ -114,6 +117,7 @@ impl<'de> Visitor<'de> for LineVisitor<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Line, A::Error> {
+        skip_checksum(&mut map)?;
         let mut mark = MarkFields::default();
         let mut id = None;
         let mut record = None;
@@ -139,13 +143,14 @@ impl<'de> Visitor<'de> for LineVisitor<'_> {
 struct MarkVisitor;
 
 impl<'de> Visitor<'de> for MarkVisitor {
-    type Value = Line<()>;
+    type Value = Option<Mark>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a record")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Line<()>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Mark>, A::Error> {
+        skip_checksum(&mut map)?;
         let mut mark = MarkFields::default();
         while let Some(key) = map.next_key::<&str>()? {
             match key {
@@ -153,7 +158,7 @@ impl<'de> Visitor<'de> for MarkVisitor {
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(Line { record: (), mark: mark.whole() })
+        Ok(mark.whole())
     }
 }
 

@@ -1,21 +1,14 @@
 //! Reads a large `jobs.json` on several threads. It takes what [`snapshot::read`] takes; why it does
 //! not take a file is for that one to say, which knows the line and the column.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::num::NonZero;
-use std::thread;
 
-use async_channel::{Receiver, Sender};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error};
 
 use super::cutter::{Cutter, Frame, Piece};
+use super::readers;
 use super::snapshot::{self, Sum};
 use crate::job::{Defaults, Job, stored_job};
-use crate::limits::SNAPSHOT_READERS_MAX;
-
-/// A piece with its number, and its jobs once they are read; `None` where one of them is none.
-type Numbered<T> = (usize, T);
 
 /// Hands over the jobs of the file in their order, until one is not taken, and says what the file
 /// holds. `None` where it is not to be taken so.
@@ -25,66 +18,20 @@ pub(super) fn read(
     defaults: &Defaults,
     mut take: impl FnMut(Job) -> bool,
 ) -> io::Result<Option<Sum>> {
-    let readers = thread::available_parallelism().map_or(1, NonZero::get).min(SNAPSHOT_READERS_MAX);
-    let (pieces, cut) = async_channel::bounded(readers);
-    let (jobs, read) = async_channel::bounded(readers);
-    thread::scope(|scope| {
-        let cutter =
-            named("ksana-cut").spawn_scoped(scope, move || cut_all(Cutter::new(source, piece_bytes), &pieces))?;
-        for _ in 0..readers {
-            let (cut, jobs) = (cut.clone(), jobs.clone());
-            named("ksana-read").spawn_scoped(scope, move || read_all(&cut, &jobs, defaults))?;
-        }
-        drop((cut, jobs));
-        let taken = take_all(&read, &mut take);
-        // Where one was not taken, this ends the others.
-        drop(read);
-        let Frame { text, jobs, sum } = cutter.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        Ok((taken && snapshot::is_file_of(&text, Zeros(jobs))).then_some(sum))
-    })
+    let mut cutter = Cutter::new(source, piece_bytes);
+    let take_all = |jobs: Option<Vec<Job>>| jobs.is_some_and(|jobs| jobs.into_iter().all(&mut take));
+    let taken = readers::read(|| cutter.next(), |piece| read_jobs(&piece, defaults), take_all)?;
+    let Frame { text, jobs, sum } = cutter.finish();
+    Ok((taken && snapshot::is_file_of(&text, Zeros(jobs))).then_some(sum))
 }
 
-fn named(name: &str) -> thread::Builder {
-    thread::Builder::new().name(name.into())
-}
-
-fn cut_all<R: Read>(mut cutter: Cutter<R>, pieces: &Sender<Numbered<Piece>>) -> io::Result<Frame> {
-    let mut number = 0;
-    while let Some(piece) = cutter.next()? {
-        if pieces.send_blocking((number, piece)).is_err() {
-            break;
-        }
-        number += 1;
-    }
-    Ok(cutter.finish())
-}
-
-fn read_all(pieces: &Receiver<Numbered<Piece>>, jobs: &Sender<Numbered<Option<Vec<Job>>>>, defaults: &Defaults) {
-    while let Ok((number, Piece { text, jobs: ranges })) = pieces.recv_blocking() {
-        let read = ranges.into_iter().map(|range| {
-            let mut json = serde_json::Deserializer::from_str(std::str::from_utf8(&text[range]).ok()?);
-            stored_job(&mut json, defaults).ok().filter(|_| json.end().is_ok())
-        });
-        if jobs.send_blocking((number, read.collect())).is_err() {
-            return;
-        }
-    }
-}
-
-/// Takes the pieces in their order, in which a file of ours is sorted. Says whether all were taken.
-fn take_all(read: &Receiver<Numbered<Option<Vec<Job>>>>, take: &mut impl FnMut(Job) -> bool) -> bool {
-    let mut early = BTreeMap::new();
-    let mut next = 0;
-    while let Ok((number, jobs)) = read.recv_blocking() {
-        early.insert(number, jobs);
-        while let Some(jobs) = early.remove(&next) {
-            next += 1;
-            if !jobs.is_some_and(|jobs| jobs.into_iter().all(&mut *take)) {
-                return false;
-            }
-        }
-    }
-    early.is_empty()
+/// The jobs of a piece; `None` where one of them is none.
+fn read_jobs(Piece { text, jobs }: &Piece, defaults: &Defaults) -> Option<Vec<Job>> {
+    let read = jobs.iter().cloned().map(|range| {
+        let mut json = serde_json::Deserializer::from_str(std::str::from_utf8(&text[range]).ok()?);
+        stored_job(&mut json, defaults).ok().filter(|_| json.end().is_ok())
+    });
+    read.collect()
 }
 
 /// The list of a file in which each of so many jobs was replaced by `0`. Without them it is no list, or empty.

@@ -126,7 +126,7 @@ impl Store {
             format!("{} bytes from byte {} of {} on ({})", cut.bytes, cut.from, path.display(), cut.reason)
         });
         recovery::cut(&folder, &mut found).map_err(failed)?;
-        sync_found(&folder, &found).map_err(failed)?;
+        recovery::sync(&folder, &found).map_err(failed)?;
         let number = found.segments.last().map_or(1, |last| last + 1);
         let journal = prepare(&folder, &mut found, number);
         let (journal, refusal) = match journal {
@@ -166,18 +166,6 @@ impl Store {
         };
         Ok(Opened { store, events, replayed: found.replayed, cut })
     }
-}
-
-/// Puts on the disk what was found: a killed process may not have, and from now on everybody sees
-/// it, and what is written next stands on it.
-fn sync_found(folder: &Folder, found: &recovery::Found) -> io::Result<()> {
-    if !found.has_records {
-        return Ok(());
-    }
-    for (segment, synced) in &found.synced {
-        folder.write_segment_again(*segment, *synced)?;
-    }
-    Ok(folder.sync()?)
 }
 
 /// Gets the folder ready to be written to: the note of what the journal stands on, then its

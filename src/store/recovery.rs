@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::folder::{Basis, Folder};
 use super::load;
-use super::segment::{Segment, Walk};
+use super::replay::Replay;
 use super::snapshot::{self, Sum};
 use crate::engine::Record;
 use crate::job::Defaults;
@@ -106,7 +106,7 @@ pub(super) fn read(
     // Where something stands in one, `jobs.json` must be what it stands on.
     found.basis = read_jobs(folder, defaults, piece_bytes, !full.is_empty(), &mut apply)?;
     found.has_records = full.iter().any(|segment| *segment >= found.basis.from);
-    replay(folder, defaults, &mut found, &mut apply)?;
+    replay(folder, defaults, piece_bytes, &mut found, &mut apply)?;
     Ok(found)
 }
 
@@ -156,73 +156,26 @@ pub(super) fn read_snapshot(
     })
 }
 
-/// Twice through the segments, a turn in memory at a time: first to know what counts, then to hand that over.
+/// Hands over what counts of the journal.
 fn replay(
     folder: &Folder,
     defaults: &Defaults,
+    piece_bytes: usize,
     found: &mut Found,
     apply: &mut impl FnMut(Record) -> bool,
 ) -> Result<(), ReadError> {
-    let walk = |number| Walk { folder, number, end: u64::MAX };
-    let stand = found.segments.iter().filter(|number| **number >= found.basis.from);
-    let checked = stand.map(|number| walk(*number).check());
-    let mut segments = checked.collect::<Result<Vec<_>, _>>()?;
-    found.cut = find_cut(folder, &segments)?;
-    for index in 0..segments.len() {
-        let Segment { number, len, .. } = segments[index];
-        let cut = found.cut.as_ref().filter(|cut| cut.segment <= number);
-        if cut.is_some_and(|cut| cut.segment < number) {
-            break;
-        }
-        let end = cut.map_or(len, |cut| cut.from);
-        let read = Walk { end, ..walk(number) }.read(defaults, &mut *apply)?;
-        found.replayed += read.lines;
-        if read.bad.is_some() {
-            // The checksum of a line was right, and yet it holds no record.
-            segments[index].bad = read.bad;
-            found.cut = find_cut(folder, &segments)?;
-            break;
-        }
+    let mut replay = Replay::new(found.basis.from, apply);
+    for number in found.segments.iter().filter(|number| **number >= found.basis.from) {
+        replay.read(folder, *number, defaults, piece_bytes)?;
     }
-    let last = found.cut.as_ref().map_or(u64::MAX, |cut| cut.segment);
+    found.replayed = replay.replayed;
+    let (segments, cut) = replay.finish(folder)?;
+    let last = cut.as_ref().map_or(u64::MAX, |cut| cut.segment);
     let stay = segments.iter().filter(|segment| segment.number <= last);
     found.synced = stay.map(|segment| (segment.number, segment.synced)).collect();
-    found.last_len = found.cut.as_ref().map(|cut| cut.from).or(segments.last().map(|segment| segment.len));
+    found.last_len = cut.as_ref().map(|cut| cut.from).or(segments.last().map(|segment| segment.len));
+    found.cut = cut;
     Ok(())
-}
-
-/// Where what was never finished begins.
-///
-/// # Errors
-///
-/// What is bad was on the disk before.
-fn find_cut(folder: &Folder, segments: &[Segment]) -> Result<Option<Cut>, ReadError> {
-    // A segment is synced for the first time only after all before it are synced to their ends.
-    let mut later_is_synced = false;
-    let mut first_bad = None;
-    let mut later: Option<&Segment> = None;
-    for segment in segments.iter().rev() {
-        let next = segment.number + 1;
-        if later.is_some_and(|later| later.number != next) {
-            if later_is_synced {
-                return Err(ReadError::Lost(folder.segment_path(next)));
-            }
-            first_bad = Some((segment.number, segment.len, "the next segment is missing".to_owned()));
-        }
-        let after = later.and_then(|later| later.after).filter(|_| later.is_some_and(|later| later.number == next));
-        if let Some((line, from, reason)) = segment.bad.clone().or_else(|| segment.missing_end(after)) {
-            if later_is_synced || from < segment.synced {
-                return Err(ReadError::Damaged { path: folder.segment_path(segment.number), line, reason });
-            }
-            first_bad = Some((segment.number, from, reason));
-        }
-        later = Some(segment);
-        later_is_synced |= segment.synced > 0;
-    }
-    Ok(first_bad.map(|(segment, from, reason)| {
-        let bytes: u64 = segments.iter().filter(|other| other.number >= segment).map(|other| other.len).sum();
-        Cut { segment, from, bytes: bytes - from, reason }
-    }))
 }
 
 /// Cuts off what was never finished.
@@ -232,5 +185,17 @@ pub(super) fn cut(folder: &Folder, found: &mut Found) -> io::Result<()> {
         folder.remove_segment(later)?;
     }
     folder.cut_segment(segment, from)?;
+    Ok(folder.sync()?)
+}
+
+/// Puts on the disk what was found: a killed process may not have, and from now on everybody sees
+/// it, and what is written next stands on it.
+pub(super) fn sync(folder: &Folder, found: &Found) -> io::Result<()> {
+    if !found.has_records {
+        return Ok(());
+    }
+    for (segment, synced) in &found.synced {
+        folder.write_segment_again(*segment, *synced)?;
+    }
     Ok(folder.sync()?)
 }

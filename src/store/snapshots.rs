@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use super::folder::Basis;
 use super::helper::{SnapshotDone, SnapshotRequest};
 use super::journal::Journal;
-use super::folder::Basis;
 use super::writer::{NewSegment, Task, WantedFor};
 use super::{End, Position, Refusal, Store, Written, note_synced};
 use crate::clock::Now;
@@ -180,8 +180,9 @@ impl Store {
 
     fn start_snapshot(&mut self, now: Now, covers: Vec<u64>, is_last: bool) {
         let (chunks, received) = sync_channel(1);
-        let updated_at = now.wall;
-        self.helpers.snapshot(SnapshotRequest { chunks: received, updated_at, covers: covers.clone(), is_last });
+        let (updated_at, covered) = (now.wall, covers.clone());
+        let from = covers.last().map_or(self.end.segment, |last| last + 1);
+        self.helpers.snapshot(SnapshotRequest { chunks: received, updated_at, covers: covered, from, is_last });
         self.snapshot.uncovered_since = None;
         self.snapshot.running = Some(Running { began: now.steady, chunks, after: None, covers });
     }

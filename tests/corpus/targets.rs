@@ -106,8 +106,7 @@ fn keys(data: &[u8]) {
 /// `jobs.json`: what is loaded is the same when it is written and loaded again; what is not is told by its place.
 /// In pieces it is read as the whole is.
 fn jobs_json(data: &[u8]) {
-    // From a few bytes to most of the text: another text, another size.
-    let piece_bytes = 1 + data.len() * usize::from(data.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte))) / 256;
+    let piece_bytes = piece_bytes(data);
     assert_eq!(jobs_by(data, piece_bytes), jobs_by(data, usize::MAX), "in pieces of {piece_bytes}");
     let records = match replayed(&[("jobs.json", data)]) {
         Ok(records) => records,
@@ -120,6 +119,11 @@ fn jobs_json(data: &[u8]) {
     let text = json_of(&File { version: 1, jobs: jobs.collect() });
     assert_eq!(replayed(&[("jobs.json", &text)]).expect("what was loaded is loaded again"), records);
     live(records);
+}
+
+/// From a few bytes to most of the text: another text, another size.
+fn piece_bytes(data: &[u8]) -> usize {
+    1 + data.len() * usize::from(data.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte))) / 256
 }
 
 /// What a start makes of a `jobs.json` that it reads by so many bytes: its jobs, or why it refuses.
@@ -141,7 +145,9 @@ struct File<'a> {
 /// again, and a segment that ends anywhere gives what stands before.
 fn journal(data: &[u8]) {
     let text = dressed(data);
-    let Some(records) = segment(&text) else { return };
+    let records = segment(&text);
+    assert!(segment_by(&text, piece_bytes(data)) == records, "in pieces of {}", piece_bytes(data));
+    let Some(records) = records else { return };
     // Where each line is a turn.
     if !data.windows(6).any(|bytes| bytes == b"\"turn\"") {
         let lines = text.split_inclusive(|byte| *byte == b'\n');
@@ -284,8 +290,13 @@ fn bases() -> Vec<Job> {
 
 /// What a start finds in a folder of these files.
 fn replayed(files: &[(&str, &[u8])]) -> Result<Vec<Record>, ReadError> {
+    replayed_by(files, usize::MAX)
+}
+
+/// The same, read by so many bytes.
+fn replayed_by(files: &[(&str, &[u8])], piece_bytes: usize) -> Result<Vec<Record>, ReadError> {
     let mut records = Vec::new();
-    let replayed = store::replayed(Arc::new(Memory::new(files)), &DEFAULTS, usize::MAX, |record| {
+    let replayed = store::replayed(Arc::new(Memory::new(files)), &DEFAULTS, piece_bytes, |record| {
         records.push(record);
         false
     });
@@ -294,7 +305,12 @@ fn replayed(files: &[(&str, &[u8])]) -> Result<Vec<Record>, ReadError> {
 
 /// What a start finds in a journal of one segment; `None` where it refuses.
 fn segment(text: &[u8]) -> Option<Vec<Record>> {
-    let found = replayed(&[("journal-000001.jsonl", text), ("jobs.json.sum", b"none\n")]);
+    segment_by(text, usize::MAX)
+}
+
+/// The same, read by so many bytes.
+fn segment_by(text: &[u8], piece_bytes: usize) -> Option<Vec<Record>> {
+    let found = replayed_by(&[("journal-000001.jsonl", text), ("jobs.json.sum", b"none\n")], piece_bytes);
     found.map_err(|error| check_message(&error.to_string())).ok()
 }
 

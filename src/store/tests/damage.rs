@@ -157,9 +157,17 @@ fn a_bad_end_of_an_earlier_segment_stops_the_start_where_a_later_one_was_synced(
 fn a_lost_segment_stops_the_start_where_a_later_one_was_synced() {
     let (mut files, _) = two_segments(true);
     files.remove(FIRST);
-    files.insert("journal-000000.jsonl".to_owned(), Vec::new());
     let told = World::with(&files).refused();
     assert!(told.contains(FIRST), "{told}");
+}
+
+#[test]
+fn a_lost_first_segment_cuts_the_later_ones_where_none_was_synced() {
+    let (mut files, _) = two_segments(false);
+    files.remove(FIRST);
+    let up = World::with(&files).open();
+    assert_eq!(up.names(), "", "what follows it stands on nothing");
+    assert!(up.cut.as_ref().is_some_and(|told| told.contains("missing")), "{:?}", up.cut);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A journal is read a turn at a time, however long it is.
+//! A journal is read once and in pieces, however long it is, and gives what it gives as a whole.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use super::super::checksum::Crc32;
 use super::super::{Directory, replayed};
 use super::odd::{Notes, Odd};
-use super::world::{DEFAULTS, World, progress, put};
-use crate::limits::SNAPSHOT_PIECE_BYTES;
+use super::world::{DEFAULTS, Files, World, progress, put};
+use crate::engine::Record;
 
 const JOURNAL: &str = "journal-000001.jsonl";
 
@@ -19,19 +19,79 @@ fn records_are_handed_over_while_the_rest_lies_on_the_disk() {
         up.turn(&[put("a", "1"), progress("a", &format!("{turn}{}", "x".repeat(1_000)))]);
     }
     up.kill();
-    let len = world.read(JOURNAL).len() as u64;
+    let len = world.read(JOURNAL).len();
     let notes = Arc::new(Notes::default());
     let directory = Directory::hold(world.path()).expect("own folder");
     let mut read = Vec::new();
-    let count =
-        replayed(Arc::new(Odd { directory, notes: Arc::clone(&notes) }), &DEFAULTS, SNAPSHOT_PIECE_BYTES, |_| {
-            read.push(notes.read.load(Ordering::Relaxed));
-            true
-        });
+    let disk = Arc::new(Odd { directory, notes: Arc::clone(&notes) });
+    let count = replayed(disk, &DEFAULTS, len / 100, |_| {
+        read.push(notes.read.load(Ordering::Relaxed));
+        true
+    });
     assert_eq!(count.expect("it is good"), 2_000);
-    let most = len / 3;
-    assert!(read[0] >= len && read[0] < len + most, "all is looked at before the first: {} of {len}", read[0]);
-    assert!(read[1_000] < len + len / 2 + most && read[1_999] == 2 * len, "{} of {len}", read[1_000]);
+    let (len, most) = (len as u64, len as u64 / 3);
+    assert!(read[0] < most, "{} of {len} were read before the first", read[0]);
+    assert!(read[1_000] < len / 2 + most && read[1_999] == len, "{} of {len}", read[1_000]);
+}
+
+/// What a start makes of a folder that it reads by so many bytes: each record in its order, or why it refuses.
+fn records_by(world: &World, piece_bytes: usize) -> Result<Vec<Record>, String> {
+    let mut records = Vec::new();
+    let directory = Directory::hold(world.path()).expect("own folder");
+    let count = replayed(Arc::new(directory), &DEFAULTS, piece_bytes, |record| {
+        records.push(record);
+        false
+    });
+    count.map(|count| assert_eq!(count, records.len())).map(|()| records).map_err(|error| error.to_string())
+}
+
+/// Two segments with turns of one to four lines, half of which say that they were on the disk.
+fn two_segments() -> Files {
+    let world = World::new();
+    let mut up = world.open();
+    // A folder in the place of its file keeps the snapshot from being written.
+    std::fs::create_dir(world.join("jobs.json.tmp")).expect("own folder");
+    for turn in 0..8 {
+        let records: Vec<_> = (0..=turn % 4).map(|line| put(&format!("{turn}-{line}"), "1")).collect();
+        up.turn(&records);
+        if turn % 4 == 1 {
+            up.sync();
+        }
+        if turn == 3 {
+            up.snapshot().expect_err("it has no place");
+        }
+    }
+    up.kill();
+    std::fs::remove_dir(world.join("jobs.json.tmp")).expect("own folder");
+    world.files()
+}
+
+#[test]
+fn pieces_of_any_size_give_the_same_records_and_the_same_refusals() {
+    let files = two_segments();
+    let segments = [JOURNAL, "journal-000002.jsonl"];
+    let mut damaged = vec![files.clone()];
+    for segment in segments {
+        let len = files[segment].len();
+        for at in (0..len).step_by(61) {
+            let [mut cut, mut flipped] = [files.clone(), files.clone()];
+            cut.get_mut(segment).expect("it is there").truncate(at);
+            flipped.get_mut(segment).expect("it is there")[at] ^= 1;
+            damaged.extend([cut, flipped]);
+        }
+    }
+    let mut refused = 0;
+    for files in &damaged {
+        let world = World::with(files);
+        let whole = records_by(&world, usize::MAX);
+        refused += usize::from(whole.is_err());
+        for piece_bytes in [1, 300, 1_000] {
+            assert_eq!(records_by(&world, piece_bytes), whole, "{piece_bytes}");
+        }
+    }
+    let all = records_by(&World::with(&files), 500).expect("it is good");
+    assert_eq!(all.len(), 20);
+    assert!(refused > damaged.len() / 5 && refused < damaged.len() * 4 / 5, "{refused} of {}", damaged.len());
 }
 
 /// Puts a line in the place of another whose checksum is as right as that one's.
