@@ -37,7 +37,7 @@ fn check_keys(config: &Config, report: &Report) {
 
 fn check_jobs(config: &Config, report: &mut Report) {
     let path = config.data_dir.display();
-    let mut engine = Engine::new(config.workers);
+    let mut engine = Engine::loading(config.workers);
     let inspected = store::inspect(&config.data_dir, &defaults(config), |record| engine.apply(record));
     for job in engine.jobs() {
         for problem in job.spec.problems() {

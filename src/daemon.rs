@@ -146,7 +146,7 @@ impl Daemon {
         let (ring, keys) =
             keys::start(&config.keys_file.path).map_err(|error| StartError::Part("the key watcher", error))?;
         let defaults = defaults(config);
-        let mut engine = Engine::new(config.workers);
+        let mut engine = Engine::loading(config.workers);
         let directory = Directory::hold(&config.data_dir).map_err(StartError::Store)?;
         let opened = Store::open(Arc::new(directory), &defaults, Bites::default(), Machine.now().steady, |record| {
             engine.apply(record)

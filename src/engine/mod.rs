@@ -63,6 +63,8 @@ pub struct Engine {
     late: VecDeque<Slot>,
     /// Jobs whose records could not be written.
     unwritten: BTreeSet<Slot>,
+    /// Nothing is due before the recovery, which puts each job in its place once, however many records made it.
+    is_loading: bool,
 }
 
 impl Engine {
@@ -79,7 +81,13 @@ impl Engine {
             changed: Vec::new(),
             late: VecDeque::new(),
             unwritten: BTreeSet::new(),
+            is_loading: false,
         }
+    }
+
+    /// The same before a start: it takes records, and then [`Engine::recover`] makes it live.
+    pub fn loading(workers: usize) -> Self {
+        Self { is_loading: true, ..Self::new(workers) }
     }
 
     /// How many jobs there are.
@@ -208,6 +216,9 @@ impl Engine {
 
     /// Puts a job where its progress says that it belongs: into the heap, into the queue.
     fn index(&mut self, slot: Slot) {
+        if self.is_loading {
+            return;
+        }
         let progress = &self.table.at(slot).job.progress;
         let is_queued = progress.state.run.as_ref().is_some_and(|run| run.phase == Phase::Queued);
         let due = next_due(progress);

@@ -15,11 +15,14 @@ impl Engine {
     /// all records of the store were applied and before the first turn. What it changes goes into
     /// records bite by bite; until then a crash leaves it to the next recovery.
     pub fn recover(&mut self, now: Timestamp, turn: &mut Turn) {
+        self.is_loading = false;
         let slots: Vec<Slot> = self.table.slots().collect();
         for slot in slots {
             let mut job = self.table.at(slot).job.clone();
             turn.events.extend(recovered(&mut job, now));
-            if job.progress != self.table.at(slot).job.progress {
+            if job.progress == self.table.at(slot).job.progress {
+                self.index(slot);
+            } else {
                 self.change(slot, |present| present.progress = job.progress);
             }
             self.fire_held(slot, now);

@@ -71,7 +71,7 @@ fn parts_on(
 ) -> (Folder, Parts, Sender<Letter>, Receiver<Start>) {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let folder = Folder(std::env::temp_dir().join(format!("ksana-scheduler-{}-{number}", process::id())));
-    let mut engine = Engine::new(1);
+    let mut engine = Engine::loading(1);
     let disk = disk(Directory::hold(&folder.0).expect("own folder"));
     let opened = Store::open(disk, &DEFAULTS, Bites::default(), Instant::now(), |record| engine.apply(record))
         .expect("own folder");

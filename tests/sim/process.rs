@@ -57,7 +57,7 @@ impl Process {
     pub(crate) fn start(device: &Device, clocks: &Clocks, workers: usize, bites: Bites) -> Result<Self, OpenError> {
         let mount = device.mount();
         let gate = OpenAtLast(mount.gate.clone());
-        let mut engine = Engine::new(workers);
+        let mut engine = Engine::loading(workers);
         let now = clocks.now().steady;
         let opened = Store::open(Arc::new(mount), &DEFAULTS, bites, now, |record| engine.apply(record))?;
         let (disk, disk_end) = async_channel::bounded(ROOM);
