@@ -120,6 +120,11 @@ impl Engine {
         !self.queue.is_empty() && self.flights.len() >= self.workers
     }
 
+    /// Whether something has changed by itself and is in no record yet.
+    pub fn has_unrecorded(&self) -> bool {
+        !self.changed.is_empty() || !self.late.is_empty() || !self.unwritten.is_empty()
+    }
+
     /// How many runs wait for a worker.
     pub fn queued(&self) -> usize {
         self.queue.len()

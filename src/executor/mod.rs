@@ -97,8 +97,8 @@ impl Executor {
 fn work(workers: usize, caller: &Caller, attempts: &Receiver<Start>, reports: &Sender<Report>) {
     let executor = smol::LocalExecutor::new();
     let tasks: Vec<_> = (0..workers).map(|_| executor.spawn(worker(caller, attempts, reports))).collect();
-    // Not the one that looks after the reactor: then the scheduler does that, and its timer wakes it
-    // without a detour.
+    // Not the one that looks after the reactor: then the scheduler does that where it waits for its timer, which
+    // wakes it without a detour.
     smol::future::block_on(executor.run(async {
         for task in tasks {
             task.await;

@@ -258,6 +258,13 @@ impl Scheduler {
             drop(letter);
         }
         self.end_writing().await?;
+        let now = self.parts.clock.now();
+        // What came back behind a write that hung.
+        let landed = std::mem::take(&mut self.landed);
+        self.land(&landed, now.wall, &mut Turn::default());
+        if self.parts.engine.has_unrecorded() {
+            self.parts.store.uncover(now.steady);
+        }
         while !self.waiting.is_empty() || self.parts.store.is_snapshotting() {
             self.parts.store.sync(true, self.parts.clock.now().steady);
             self.take_disk_event().await?;

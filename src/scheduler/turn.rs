@@ -62,7 +62,9 @@ impl Scheduler {
         } else {
             self.more_due = false;
         }
-        let mut records = self.parts.engine.take_records(bites.late_records);
+        // At the end the last snapshot holds what is late.
+        let is_ending = matches!(self.order, Some(Order::End(_)));
+        let mut records = self.parts.engine.take_records(if is_ending { 0 } else { bites.late_records });
         let own = records.len();
         let (commands, questions) = self.sort(arrived.letters);
         let changes = self.plan(commands, now, &mut records);
@@ -145,7 +147,7 @@ impl Scheduler {
         taken
     }
 
-    fn land(&mut self, reports: &[Report], now: Timestamp, turn: &mut Turn) {
+    pub(super) fn land(&mut self, reports: &[Report], now: Timestamp, turn: &mut Turn) {
         for report in reports {
             let events = turn.events.len();
             self.parts.engine.ended(report.token, &report.outcome, now, turn);
@@ -155,8 +157,8 @@ impl Scheduler {
         }
     }
 
-    /// Commands that were put off come first; reads are answered at the end of the turn, so that
-    /// they see what it has done.
+    /// Commands that were put off come first; reads are answered at the end of the turn, so that they see what
+    /// it has fired and landed. Its changes are seen once they are written.
     fn sort(&mut self, letters: Vec<Letter>) -> (Vec<(Command, Reply)>, Vec<Letter>) {
         let mut commands: Vec<_> = self.deferred.drain(..).collect();
         let mut reads = Vec::new();
@@ -315,8 +317,9 @@ impl Scheduler {
     /// Looks after the files and after what others are told.
     fn keep_up(&mut self, now: Now) -> Result<(), Fatal> {
         let Self { parts, .. } = self;
-        parts.store.sync(!self.waiting.is_empty(), now.steady);
         let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now.steady);
+        let is_wanted = parts.store.has_loose_name() && is_due(parts.store.snapshot_due());
+        parts.store.sync(!self.waiting.is_empty() || is_wanted, now.steady);
         let is_ending = matches!(self.order, Some(Order::End(_)));
         if is_due(parts.store.snapshot_due()) && !is_ending {
             if let Some(written) = parts.store.begin_snapshot(now) {

@@ -24,7 +24,7 @@ impl Scheduler {
         let is_writing = self.parts.store.writing_since().is_some();
         let sleep = self.sleep();
         // Where nobody waits for the end of a write, whatever comes next finds it at its end and saves a wake-up.
-        let is_awaited = is_writing && (sleep.is_none() || self.waits_for_write());
+        let is_awaited = is_writing && self.unread.is_empty() && (sleep.is_none() || self.waits_for_write());
         let bound = Duration::from_millis(TURN_SLEEP_MILLIS_MAX);
         let Some(sleep) = (if is_awaited { Some(bound) } else { sleep }) else {
             return future::block_on(future::poll_once(self.arrival())).unwrap_or(Wake::Time);
@@ -63,8 +63,10 @@ impl Scheduler {
     }
 
     /// Whether something cannot go on before the write that is under way has ended.
-    fn waits_for_write(&self) -> bool {
-        !self.writing.changes.is_empty() || !self.landed.is_empty() || self.order.is_some()
+    pub(super) fn waits_for_write(&self) -> bool {
+        // Only when the journal is back the next fsync can be asked for; one that runs wakes the loop at its end.
+        let waits_for_fsync = !self.waiting.is_empty() && !self.parts.store.is_syncing();
+        waits_for_fsync || !self.writing.changes.is_empty() || !self.landed.is_empty() || self.order.is_some()
     }
 
     /// Whether one more letter is taken. What was put off counts too: where all are for one job, or a write does

@@ -206,7 +206,7 @@ impl Store {
 
     fn look_at_room(&mut self, result: io::Result<()>, now: Instant) -> Written {
         match result {
-            Ok(()) => self.refusal = None,
+            Ok(()) => drop(self.refusal.take_if(|refusal| matches!(refusal.ends, End::Room { .. }))),
             Err(error) => drop(self.refuse(&error, End::Room { looked_at: now })),
         }
         Written::Room
@@ -217,8 +217,10 @@ impl Store {
         self.helpers.writer.order(self.journal.take(), task);
     }
 
+    /// Room alone does not end the refusal of a folder that was gone meanwhile.
     fn refuse(&mut self, error: &io::Error, ends: End) -> String {
-        self.refusal.insert(Refusal::new(error, ends)).reason.clone()
+        let stays = self.refusal.take().filter(|refusal| matches!(refusal.ends, End::Snapshot));
+        self.refusal.insert(stays.unwrap_or_else(|| Refusal::new(error, ends))).reason.clone()
     }
 
     /// When to look for room again; `None` where that is not what is waited for.

@@ -174,6 +174,8 @@ impl Store {
 fn prepare(folder: &Folder, found: &mut recovery::Found, number: u64) -> io::Result<Journal> {
     folder.remove_unfinished()?;
     if !found.has_records {
+        // The note must not name a content before its file has its name for sure.
+        folder.sync()?;
         found.basis.from = number;
         folder.write_note(&[found.basis])?;
         for segment in found.segments.drain(..) {

@@ -107,6 +107,8 @@ pub(super) fn read(
     found.basis = read_jobs(folder, defaults, piece_bytes, !full.is_empty(), &mut apply)?;
     found.has_records = full.iter().any(|segment| *segment >= found.basis.from);
     replay(folder, defaults, piece_bytes, &mut found, &mut apply)?;
+    // Where all of it is to be cut off, the journal begins anew.
+    found.has_records &= found.replayed > 0;
     Ok(found)
 }
 

@@ -59,6 +59,10 @@ impl Store {
     /// that writing takes no more than its share of the time, unless the journal outgrows it.
     pub fn snapshot_due(&self) -> Option<Instant> {
         let since = self.snapshot.uncovered_since.filter(|_| self.snapshot.running.is_none())?;
+        if self.has_loose_name() && self.sync.is_running {
+            // The next segment would have to wait for the same disk, and all fires with it.
+            return None;
+        }
         let retry = Duration::from_millis(SNAPSHOT_RETRY_MILLIS);
         let rest = self.snapshot.last_took * SNAPSHOT_REST_FACTOR;
         if self.refusal.as_ref().is_some_and(|refusal| matches!(refusal.ends, End::Snapshot)) {
@@ -74,6 +78,13 @@ impl Store {
         let outgrown = self.end.len > grown;
         let soon = since + Duration::from_millis(SNAPSHOT_DELAY_MILLIS);
         Some(if outgrown { soon } else { soon.max(rested) })
+    }
+
+    /// Whether the name of the present segment may not be on the disk yet. A power cut could take it and leave the
+    /// next one, which would be replayed without what it stands on.
+    pub fn has_loose_name(&self) -> bool {
+        let is_fixed = self.sync.done.segment == self.end.segment && self.sync.done.len > 0;
+        self.end.len > 0 && !is_fixed && self.snapshot.segment != Segment::Doubtful
     }
 
     /// Begins a snapshot: has all jobs written, beside a segment that it does not cover. Where that is
@@ -114,9 +125,14 @@ impl Store {
         Ok(())
     }
 
+    /// Something changed that no snapshot covers, and that may never be written to the journal.
+    pub fn uncover(&mut self, now: Instant) {
+        self.snapshot.uncovered_since.get_or_insert(now);
+    }
+
     pub(super) fn new_segment(&self, wanted_for: WantedFor) -> Task {
         let Snapshots { is_noted, basis, .. } = self.snapshot;
-        let number = self.segments.last().map_or(1, |last| last + 1);
+        let number = self.segments.last().map_or(self.end.segment, |last| last + 1);
         let after = self.journal.as_ref().map(Journal::len).or(self.found_len);
         let has_fixed_name = |journal: &Journal| self.sync.done.segment == journal.number() && self.sync.done.len > 0;
         let is_after_loose_name = self.journal.as_ref().is_some_and(|journal| !has_fixed_name(journal));

@@ -35,8 +35,7 @@ pub(super) struct NewSegment {
     pub(super) number: u64,
     /// How long the one before it is.
     pub(super) after: Option<u64>,
-    /// The name of the one before it may not be on the disk yet. A power cut could take it and leave the new
-    /// one, which would be replayed without what it stands on.
+    /// The name of the one before it may not be on the disk yet, and has to be first.
     pub(super) is_after_loose_name: bool,
     /// The note of what the journal stands on is there.
     pub(super) is_noted: bool,

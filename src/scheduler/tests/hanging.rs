@@ -15,7 +15,9 @@ struct Still(Arc<Mutex<Now>>);
 
 impl Still {
     fn pass(&self, time: Duration) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).steady += time;
+        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        now.steady += time;
+        now.wall += time;
     }
 }
 
@@ -116,6 +118,30 @@ fn a_write_that_hangs_for_seconds_has_changes_refused_until_it_ends() {
     let again = hanging.bench.change(Command::Pause(id("b")));
     hanging.bench.until(|_| !again.is_empty());
     assert!(again.try_recv().is_ok_and(|done| done.is_ok()));
+}
+
+/// Its fsync can only be asked for when the journal is back.
+#[test]
+fn while_a_change_waits_for_an_fsync_the_end_of_any_write_is_awaited() {
+    let soon = (clock::now() + Duration::from_secs(30)).to_string();
+    let once = json!({"schedule": {"kind": "once", "run_at": soon}, "next_run_at": soon});
+    let mut hanging = hanging([job("a", &json!({})), job("b", &once)]);
+    hanging.notes.set_held(false);
+    let first = hanging.bench.change(Command::Pause(id("a")));
+    hanging.bench.turn();
+    let second = hanging.bench.change(Command::Resume(id("a")));
+    hanging.bench.turn();
+    hanging.notes.set_held(true);
+    hanging.clock.pass(Duration::from_mins(1));
+    hanging.turn();
+    assert_eq!(hanging.bench.scheduler.engine().in_flight(), 1, "its record is being written");
+    let scheduler = &mut hanging.bench.scheduler;
+    let event = scheduler.parts.disk.recv_blocking().expect("the helpers live");
+    scheduler.turn(Wake::Disk(event)).expect("every fsync works");
+    assert!(!first.is_empty() && second.is_empty(), "the fsync covers the first one alone");
+    assert!(scheduler.waits_for_write());
+    hanging.notes.set_held(false);
+    hanging.bench.until(|_| !second.is_empty());
 }
 
 /// What comes back meanwhile is not lost, and lands in the turn after it.

@@ -14,6 +14,8 @@ pub(crate) struct Notes {
     pub(super) read: AtomicU64,
     /// After so many fsyncs of the folder the last of them fails; 0 is none.
     pub(super) folder_fails_in: AtomicU64,
+    /// No segment can be begun.
+    pub(super) has_no_inodes: AtomicBool,
     /// A segment takes nothing and cannot be cut.
     is_full: AtomicBool,
     /// Whoever writes to a segment waits.
@@ -80,6 +82,9 @@ impl Disk for Odd {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        if name.starts_with("journal-") && self.notes.has_no_inodes.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         Ok(self.file(name, self.directory.create(name)?))
     }
 

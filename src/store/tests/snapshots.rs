@@ -206,6 +206,28 @@ fn where_there_is_room_for_the_journal_changes_are_taken_though_there_is_none_fo
     assert_eq!((up.names(), up.cut.as_ref()), ("a=1 b=1".to_owned(), None));
 }
 
+/// The note says where the journal begins; a segment with a lower number would be passed over.
+#[test]
+fn a_segment_that_is_begun_only_once_there_is_room_is_the_one_that_the_note_names() {
+    let world = World::new();
+    for name in ["1", "2"] {
+        let mut up = world.open();
+        up.synced_turn(&[put("a", name)]);
+        up.snapshot().expect("there is room");
+        up.kill();
+    }
+    let notes = Arc::default();
+    let no_inodes = |notes: &Arc<super::odd::Notes>, none| notes.has_no_inodes.store(none, Ordering::Relaxed);
+    no_inodes(&notes, true);
+    let mut up = world.open_odd(&notes);
+    assert!(up.store.refusal().is_some());
+    no_inodes(&notes, false);
+    up.look_for_room();
+    up.synced_turn(&[put("b", "1")]);
+    up.kill();
+    assert_eq!(world.open().names(), "a=2 b=1");
+}
+
 #[test]
 fn a_folder_that_comes_anew_during_a_snapshot_gets_a_new_segment() {
     let world = World::new();
