@@ -270,7 +270,7 @@ impl Scheduler {
     /// Makes the commands true that are written down, and refuses the others.
     fn settle(&mut self, mut records: Vec<Record>, written: &Result<(), String>) {
         let Writing { own, changes } = std::mem::take(&mut self.writing);
-        let mut commands = records.drain(own..).collect::<Vec<_>>().into_iter();
+        let mut commands = records.split_off(own).into_iter();
         if written.is_err() {
             self.parts.engine.unwritten(&records);
         }
