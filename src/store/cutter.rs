@@ -4,7 +4,8 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use super::checksum::Crc32;
+use crc32fast::Hasher;
+
 use super::snapshot::Sum;
 use crate::limits::SNAPSHOT_JOB_BYTES_MAX;
 
@@ -46,7 +47,7 @@ pub(super) struct Frame {
 pub(super) struct Cutter<R> {
     source: R,
     piece_bytes: usize,
-    crc: Crc32,
+    crc: Hasher,
     len: u64,
     /// What was read and not handed over: where no job has ended since, the beginning of one.
     text: Vec<u8>,
@@ -77,7 +78,7 @@ impl<R: Read> Cutter<R> {
         Self {
             source,
             piece_bytes,
-            crc: Crc32::new(),
+            crc: Hasher::new(),
             len: 0,
             text: Vec::new(),
             at: 0,
@@ -135,7 +136,7 @@ impl<R: Read> Cutter<R> {
 
     /// What the file holds beside its jobs, when there are no more.
     pub(super) fn finish(self) -> Frame {
-        Frame { text: self.frame, jobs: self.jobs, sum: Sum { crc: self.crc.finish(), len: self.len } }
+        Frame { text: self.frame, jobs: self.jobs, sum: Sum { crc: self.crc.finalize(), len: self.len } }
     }
 
     fn scan(&mut self) -> Vec<Range<usize>> {

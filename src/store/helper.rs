@@ -1,7 +1,7 @@
 //! The threads that wait for the disk, so that the scheduler does not: one for fsyncs, one for
 //! snapshots, and beside them the one that writes the journal.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -206,13 +206,12 @@ fn write_snapshot(
     possible: &mut Vec<Basis>,
 ) -> Result<Basis, Failure> {
     let file = folder.create_snapshot()?;
-    let mut out = BufWriter::with_capacity(WRITE_BYTES, Appended { file: Arc::clone(&file), len: 0 });
+    let out = Appended { file: Arc::clone(&file), len: 0 };
     let mut jobs = Chunks { request, events, chunk: Vec::new().into_iter(), end: None };
-    let sum = snapshot::write(&mut out, request.updated_at, &mut jobs)?;
+    let sum = snapshot::write(out, request.updated_at, &mut jobs)?;
     if jobs.end != Some(End::Whole) {
         return Err(io::Error::other("given up: its jobs stopped coming").into());
     }
-    out.flush()?;
     file.sync()?;
     let basis = Basis { sum: Some(sum), from: request.from };
     let both = [possible.as_slice(), &[basis]].concat();
@@ -234,8 +233,6 @@ fn tidy(folder: &Folder, left: &mut Vec<u64>, basis: Basis, is_last: bool) -> Re
     }
     folder.write_note(&[basis])
 }
-
-const WRITE_BYTES: usize = 256 * 1024;
 
 /// A file that is written from its begin to its end.
 struct Appended {

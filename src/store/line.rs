@@ -14,7 +14,6 @@ use std::io::Write;
 use serde::Serialize;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::checksum::Crc32;
 use crate::engine::Record;
 use crate::job::{Defaults, JobId, Progress, Stored, stored_job, stored_progress};
 
@@ -56,7 +55,7 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record, mark: Option<Mark>) {
         Record::Delete(id) => value(out, "delete", id),
     }
     out.push(b'}');
-    let crc = Crc32::of(&out[start + HEAD_LEN..]);
+    let crc = crc32fast::hash(&out[start + HEAD_LEN..]);
     write!(&mut out[start + PREFIX.len()..], "{crc:08x}").expect("eight digits replace eight digits");
     out.push(b'\n');
 }
@@ -89,7 +88,7 @@ fn read_as<T>(line: &[u8], visitor: impl for<'de> Visitor<'de, Value = T>) -> Re
     let digits = head.strip_prefix(PREFIX).and_then(|head| head.strip_suffix(b"\",")).ok_or_else(shape)?;
     let digits = std::str::from_utf8(digits).map_err(|_| shape())?;
     let crc = u32::from_str_radix(digits, 16).map_err(|_| shape())?;
-    let found = Crc32::of(rest);
+    let found = crc32fast::hash(rest);
     if crc != found {
         return Err(format!("its checksum is {crc:08x}, its content has {found:08x}"));
     }

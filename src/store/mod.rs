@@ -6,7 +6,6 @@
 //! work of a thread each. [`Finished`] is the journal back from a write, and nothing new is
 //! written before; [`DiskEvent`] tells of the others.
 
-mod checksum;
 mod cutter;
 mod directory;
 mod disk;

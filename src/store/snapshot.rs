@@ -3,15 +3,15 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
+use crc32fast::Hasher;
 use jiff::Timestamp;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_path_to_error::Track;
 
-use super::checksum::Crc32;
 use super::line::JobSeed;
 use super::mistake;
 use crate::job::{Defaults, Job, JobId, Stored};
@@ -33,7 +33,7 @@ pub(super) struct Sum {
 
 impl Sum {
     pub(super) fn of(bytes: &[u8]) -> Self {
-        Self { crc: Crc32::of(bytes), len: bytes.len() as u64 }
+        Self { crc: crc32fast::hash(bytes), len: bytes.len() as u64 }
     }
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for Sum {
 
 /// Writes the file from jobs that come one by one, and says what it wrote.
 pub(super) fn write(out: impl Write, updated_at: Timestamp, jobs: impl Iterator<Item = Job>) -> io::Result<Sum> {
-    let mut out = Summed { out, crc: Crc32::new(), len: 0 };
+    let mut out = BufWriter::with_capacity(WRITE_BYTES, Summed { out, crc: Hasher::new(), len: 0 });
     let mut json = serde_json::Serializer::pretty(&mut out);
     let mut map = json.serialize_map(None)?;
     map.serialize_entry("version", &VERSION)?;
@@ -53,9 +53,12 @@ pub(super) fn write(out: impl Write, updated_at: Timestamp, jobs: impl Iterator<
     map.serialize_entry("jobs", &Jobs(Cell::new(Some(jobs))))?;
     SerializeMap::end(map)?;
     out.write_all(b"\n")?;
-    out.flush()?;
-    Ok(Sum { crc: out.crc.finish(), len: out.len })
+    let Summed { crc, len, .. } = out.into_inner()?;
+    Ok(Sum { crc: crc.finalize(), len })
 }
+
+/// Some hundred jobs of the file go to the disk at once.
+const WRITE_BYTES: usize = 256 * 1024;
 
 /// A list that is made while it is written: the jobs are never all in memory twice.
 struct Jobs<I>(Cell<Option<I>>);
@@ -77,7 +80,7 @@ impl Serialize for StoredJob {
 
 struct Summed<W> {
     out: W,
-    crc: Crc32,
+    crc: Hasher,
     len: u64,
 }
 

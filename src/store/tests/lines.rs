@@ -86,3 +86,11 @@ fn no_part_of_a_line_is_a_line() {
     let longer = [&whole[..], b" "].concat();
     assert!(line::read(&longer, &DEFAULTS).is_err());
 }
+
+#[test]
+fn the_checksum_is_that_of_zip_and_ethernet() {
+    let of = |text: &str| crc32fast::hash(text.as_bytes());
+    // The check value of the standard, ISO 3309.
+    assert_eq!(of("123456789"), 0xcbf4_3926);
+    assert_eq!(of("The quick brown fox jumps over the lazy dog"), 0x414f_a339);
+}
