@@ -12,18 +12,24 @@ const INTERRUPTED: &str = "interrupted by a restart";
 
 impl Engine {
     /// Brings all jobs from where the last process left them to `now`. To be called once, after
-    /// all records of the store were applied and before the first turn. What it changes goes into
-    /// records bite by bite; until then a crash leaves it to the next recovery.
-    pub fn recover(&mut self, now: Timestamp, turn: &mut Turn) {
+    /// all records of the store were applied and before the first turn. What is told goes into
+    /// records bite by bite. A new plan that is all that changed goes into none: after a crash the next
+    /// recovery makes one as good. Says whether there is such a one, for a snapshot to show.
+    pub fn recover(&mut self, now: Timestamp, turn: &mut Turn) -> bool {
         self.is_loading = false;
+        let mut has_new_plan = false;
         let slots: Vec<Slot> = self.table.slots().collect();
         for slot in slots {
             let mut job = self.table.at(slot).job.clone();
+            let events = turn.events.len();
             turn.events.extend(recovered(&mut job, now));
-            if job.progress == self.table.at(slot).job.progress {
-                self.index(slot);
-            } else {
+            if turn.events.len() > events {
                 self.change(slot, |present| present.progress = job.progress);
+            } else {
+                let present = &mut self.table.at_mut(slot).job.progress;
+                has_new_plan |= *present != job.progress;
+                *present = job.progress;
+                self.index(slot);
             }
             self.fire_held(slot, now);
         }
@@ -32,6 +38,7 @@ impl Engine {
         for slot in &self.late {
             self.table.at_mut(*slot).unrecorded = Unrecorded::Late;
         }
+        has_new_plan
     }
 
     /// A snapshot lists its jobs by id; what has waited longest for a worker goes first again.

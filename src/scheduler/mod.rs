@@ -218,7 +218,10 @@ impl Scheduler {
 
     fn recover(&mut self) {
         let mut turn = Turn::default();
-        self.parts.engine.recover(self.parts.clock.now().wall, &mut turn);
+        let now = self.parts.clock.now();
+        if self.parts.engine.recover(now.wall, &mut turn) {
+            self.parts.store.uncover(now.steady);
+        }
         // After a long stop it may be a line for every job, so they come bite by bite.
         self.untold = turn.events.into_iter();
     }

@@ -239,7 +239,7 @@ fn check_kept(job: &Job) {
 }
 
 /// A life with these records: a restart, then some turns in which every attempt fails. Nobody who looks on, and
-/// knows nothing but the records, sees anything else.
+/// knows nothing but the restart and the records, sees anything else.
 fn live(records: Vec<Record>) {
     let (mut engine, mut follower) = (Engine::new(2), Engine::new(2));
     for record in records {
@@ -249,6 +249,8 @@ fn live(records: Vec<Record>) {
     let mut now = NOW;
     let mut turn = Turn::default();
     engine.recover(now, &mut turn);
+    // What it only plans anew goes into no record.
+    follower.recover(now, &mut Turn::default());
     for _ in 0..4 {
         engine.fire_due(now, 8, &mut turn);
         engine.dispatch(now, usize::MAX, &mut turn);

@@ -22,12 +22,19 @@ pub(crate) struct History {
     recorded: u64,
     /// The last one that a client made.
     commanded: u64,
+    /// A start has made the present state, and it goes into no record.
+    is_plan_of_start: bool,
 }
 
 impl Default for History {
     /// Before a job is made there is none.
     fn default() -> Self {
-        Self { past: VecDeque::from([Past { number: 0, job: None }]), recorded: 0, commanded: 0 }
+        Self {
+            past: VecDeque::from([Past { number: 0, job: None }]),
+            recorded: 0,
+            commanded: 0,
+            is_plan_of_start: false,
+        }
     }
 }
 
@@ -40,15 +47,18 @@ impl History {
     /// The job has become this. Numbers grow.
     pub(crate) fn remember(&mut self, number: u64, job: Option<Job>) {
         self.past.push_back(Past { number, job });
+        self.is_plan_of_start = false;
     }
 
     fn present(&self) -> u64 {
         self.past.back().expect("a history is never empty").number
     }
 
-    /// The present state is written down.
+    /// The present state is written down, if it ever is.
     pub(crate) fn record(&mut self) {
-        self.recorded = self.present();
+        if !self.is_plan_of_start {
+            self.recorded = self.present();
+        }
     }
 
     /// The present state is a client's doing.
@@ -86,9 +96,15 @@ impl History {
         assert!(is_possible, "{}", self.told(id, found, after_power_cut));
     }
 
-    /// A new process has made this of what it found at `now`. Goes back to where that came from;
-    /// where several states would have given the same, each of them may be it.
-    pub(crate) fn restart(&mut self, id: &str, found: Option<&Job>, now: Timestamp, after_power_cut: bool) {
+    /// A new process has made this, with this number, of what it found at `now`. Goes back to where that came
+    /// from; where several states would have given the same, each of them may be it.
+    pub(crate) fn restart(
+        &mut self,
+        id: &str,
+        (number, found): (u64, Option<&Job>),
+        now: Timestamp,
+        after_power_cut: bool,
+    ) {
         let restarted = |past: &Past| {
             let mut job = past.job.clone();
             if let Some(job) = &mut job {
@@ -106,16 +122,28 @@ impl History {
         if self.commanded > last.number {
             self.commanded = first.number;
         }
+        let is_plan_of_start = sources.iter().any(|past| is_new_plan(past.job.as_ref(), found));
         let last = last.number;
         if after_power_cut {
             // What a cut left is on the disk for good.
             self.past = sources;
         }
         self.past.retain(|past| past.number <= last);
+        self.remember(number, found.cloned());
+        self.is_plan_of_start = is_plan_of_start;
     }
 
     fn told(&self, id: &str, found: Option<&Job>, after_power_cut: bool) -> String {
         let possible: Vec<_> = self.possible(after_power_cut).map(|past| past.job.as_ref()).collect();
         format!("of {id} was found\n  {found:?}\nand possible was\n  {possible:#?}")
     }
+}
+
+/// Whether a start has planned anew and found nothing to tell.
+fn is_new_plan(before: Option<&Job>, after: Option<&Job>) -> bool {
+    let told = |job: &Job| {
+        let progress = job.progress.clone();
+        (progress.last_status, progress.last_error, progress.state.run)
+    };
+    before != after && before.map(told) == after.map(told)
 }

@@ -306,7 +306,7 @@ impl Model {
         number
     }
 
-    /// The disk knows all again.
+    /// The disk knows all again that it is to know.
     pub(crate) fn all_recorded(&mut self) {
         self.histories.values_mut().for_each(History::record);
     }
@@ -332,9 +332,8 @@ impl Model {
     /// A new process has found these jobs at `now`: each must come from what the disk may have held.
     pub(crate) fn restart(&mut self, found: &BTreeMap<String, Job>, now: Timestamp, after_power_cut: bool) {
         for (id, history) in &mut self.histories {
-            history.restart(id, found.get(id), now, after_power_cut);
             self.number += 1;
-            history.remember(self.number, found.get(id).cloned());
+            history.restart(id, (self.number, found.get(id)), now, after_power_cut);
         }
         self.check_for_strays(found);
         self.jobs = found.clone();

@@ -328,8 +328,11 @@ impl World {
         }
         assert_eq!(jobs_of(&engine), jobs_of(&self.shadow), "records of the past end in the same");
         let mut turn = Turn::default();
-        engine.recover(self.now, &mut turn);
+        let has_new_plan = engine.recover(self.now, &mut turn);
         let records = engine.take_records(usize::MAX);
+        if has_new_plan {
+            self.snapshot_plans(&engine, &records);
+        }
         self.engine = Some(engine);
         self.write_down(records);
         for event in &turn.events {
@@ -342,6 +345,22 @@ impl World {
             }
         }
         self.turn(Vec::new(), None);
+    }
+
+    /// What was planned anew goes into no record: a snapshot shows it, and the records before that are gone.
+    fn snapshot_plans(&mut self, engine: &Engine, records: &[Record]) {
+        self.journal.clear();
+        for job in engine.jobs().filter(|job| records.iter().all(|record| record.id() != &job.spec.id)) {
+            let before = self.shadow.job(&job.spec.id).expect("a recovery makes no job").progress.clone();
+            let present = &job.progress;
+            let told = (&before.last_status, &before.last_error, &before.state.run);
+            assert_eq!(
+                told,
+                (&present.last_status, &present.last_error, &present.state.run),
+                "what is told is recorded"
+            );
+            self.shadow.apply(Record::Put(job.clone()));
+        }
     }
 
     fn look(&self, look: &str, name: &str) -> String {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::harness::{World, check};
 use super::words::at;
 use crate::engine::{Command, Engine, Planned, Record, Turn};
-use crate::job::{Job, JobId};
+use crate::job::{Job, JobId, Status};
 
 /// How many late records a turn takes here.
 const BITE: usize = 10;
@@ -109,10 +109,10 @@ fn many_restarts_are_like_one() {
     );
 }
 
-/// Jobs whose plan passed while the service was down, more than two bites of them.
-fn passed() -> Vec<Record> {
+/// Jobs like this one, more than two bites of them.
+fn many(schedule: &str) -> Vec<Record> {
     let mut world = World::new(1);
-    world.play("0 create every=10s");
+    world.play(&format!("0 create {schedule}"));
     let template = world.job("a").clone();
     let named = |number: usize| {
         let mut spec = (*template.spec).clone();
@@ -141,7 +141,7 @@ fn jobs(engine: &Engine) -> Vec<Job> {
 
 #[test]
 fn what_a_recovery_changed_goes_into_records_in_bites_by_id() {
-    let mut stored = passed();
+    let mut stored = many("once=10");
     let (count, now) = (stored.len(), at("45"));
     let mut engine = started(&stored, now);
     let mut taken = Vec::new();
@@ -151,7 +151,7 @@ fn what_a_recovery_changed_goes_into_records_in_bites_by_id() {
         assert_eq!(records.len(), bite);
         taken.extend(records);
     }
-    assert_eq!(engine.next_wake(now), Some(at("50")));
+    assert_eq!(engine.next_wake(now), None);
     assert!(taken.iter().map(Record::id).eq((0..count).map(id).collect::<Vec<_>>().iter()));
     stored.extend(taken);
     assert_eq!(jobs(&started(&stored, at("46"))), jobs(&engine), "another start finds nothing to change");
@@ -159,7 +159,7 @@ fn what_a_recovery_changed_goes_into_records_in_bites_by_id() {
 
 #[test]
 fn what_could_not_be_written_comes_again_once_a_job_and_as_it_is_then() {
-    let mut stored = passed();
+    let mut stored = many("every=10s");
     let mut engine = started(&stored, at("45"));
     while !engine.take_records(BITE).is_empty() {}
     for second in ["50", "60"] {
@@ -191,7 +191,7 @@ fn what_could_not_be_written_comes_again_once_a_job_and_as_it_is_then() {
 /// Whatever happens to such a job first, its record is written with that, in time and once.
 #[test]
 fn what_happens_between_the_bites_is_written_with_its_turn() {
-    let mut stored = passed();
+    let mut stored = many("once=10");
     let (last, deleted) = (id(stored.len() - 1), id(stored.len() - 2));
     let mut engine = started(&stored, at("45"));
     stored.extend(engine.take_records(BITE));
@@ -203,9 +203,8 @@ fn what_happens_between_the_bites_is_written_with_its_turn() {
         stored.push(record);
     }
     // Another one comes into the slot of the one that is gone.
-    let Some(Record::Put(mut fresh)) = passed().pop() else { unreachable!("they are put") };
+    let Some(Record::Put(mut fresh)) = many("every=100s").pop() else { unreachable!("they are put") };
     fresh.spec = std::sync::Arc::new(crate::job::Spec { id: id(90_000), ..(*fresh.spec).clone() });
-    fresh.progress.next_run_at = Some(at("100"));
     stored.push(Record::Put(fresh.clone()));
     engine.apply(Record::Put(fresh));
 
@@ -229,11 +228,20 @@ fn what_happens_between_the_bites_is_written_with_its_turn() {
 
 #[test]
 fn a_crash_between_the_bites_leaves_the_rest_to_the_next_recovery() {
-    let mut stored = passed();
+    let mut stored = many("once=10");
     let mut engine = started(&stored, at("45"));
     stored.extend(engine.take_records(BITE));
     let again = started(&stored, at("63"));
-    assert!(again.jobs().all(|job| job.progress.next_run_at == Some(at("70"))));
-    let short = started(&stored, at("46"));
-    assert_eq!(jobs(&short), jobs(&engine), "both halves come to the same plan");
+    assert!(again.jobs().all(|job| job.progress.last_status == Status::Missed));
+    assert_eq!(jobs(&again), jobs(&engine), "both halves come to the same");
+}
+
+/// A million of them would be a journal to be read at the next start, which plans them again anyway.
+#[test]
+fn a_new_plan_alone_goes_into_no_record() {
+    let stored = many("every=10s");
+    let mut engine = started(&stored, at("45"));
+    assert!(engine.take_records(usize::MAX).is_empty());
+    assert!(engine.jobs().all(|job| job.progress.next_run_at == Some(at("50"))));
+    assert_eq!(jobs(&started(&stored, at("46"))), jobs(&engine), "the next recovery makes it again");
 }
