@@ -30,6 +30,7 @@ use crate::limits::{
 use crate::log::{self, Log};
 use crate::review;
 use crate::scheduler::{self, Fatal, Order};
+use crate::shared::share;
 use crate::store::{Directory, OpenError, Opened, Store};
 use crate::vitals::Vitals;
 
@@ -161,7 +162,8 @@ impl Daemon {
         let executor = Executor::start(&executor_config, attempts, reporter)
             .map_err(|error| StartError::Part("the executor", error))?;
         let vitals = Arc::new(Vitals::new());
-        let (client, letters) = inbox();
+        let (engine, view) = share(engine);
+        let (client, letters) = inbox(view);
         let (orders, received) = async_channel::bounded(2);
         let parts = scheduler::Parts {
             clock: Box::new(Machine),
@@ -179,11 +181,13 @@ impl Daemon {
         let api = Api { keys: ring, vitals: Arc::clone(&vitals), jobs: client.clone(), defaults };
         let connections = config.max_connections.unwrap_or_else(|| connections_default(descriptors));
         let host = config.host.to_string();
+        let scheduler = scheduler::Scheduler::new(parts);
         // Bound before anything fires, so that a process on a taken port calls nobody. By then the folder is
         // ready for it: the journal's unfinished end is cut, the note written, a segment begun.
         let server = smol::block_on(Server::start(&host, config.port, connections, &api))
             .map_err(|error| StartError::Bind((config.host, config.port).into(), error))?;
-        let scheduler = Scheduler::start(parts, orders).map_err(|error| StartError::Part("the scheduler", error))?;
+        let scheduler =
+            Scheduler::start(scheduler, orders).map_err(|error| StartError::Part("the scheduler", error))?;
         let address = server.address();
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -304,10 +308,10 @@ async fn next_signal(signals: &mut Signals) -> Signal {
 }
 
 impl Scheduler {
-    fn start(parts: scheduler::Parts, orders: Sender<Order>) -> io::Result<Self> {
+    fn start(scheduler: scheduler::Scheduler, orders: Sender<Order>) -> io::Result<Self> {
         let (end, ended) = async_channel::bounded(1);
         let thread = thread::Builder::new().name("ksana-scheduler".into()).spawn(move || {
-            let result = scheduler::run(parts);
+            let result = scheduler::run(scheduler);
             // Nobody listens only where the process is ending already.
             let _ = end.try_send(result);
         })?;

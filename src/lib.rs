@@ -18,5 +18,6 @@ pub mod limits;
 pub mod log;
 pub mod review;
 pub mod scheduler;
+pub mod shared;
 pub mod store;
 pub mod vitals;

@@ -87,9 +87,6 @@ pub const TURN_FIRES_MAX: usize = 128;
 pub const TURN_LATE_RECORDS_MAX: usize = 128;
 /// How many lines a turn tells of what a recovery found.
 pub const TURN_RECOVERY_LINES_MAX: usize = 256;
-/// How many jobs a turn looks at for lists; the lists that come behind wait for the next turn. A job
-/// costs a fraction of a microsecond, so this stays below five milliseconds.
-pub const TURN_SCAN_MAX: usize = 2 * PAGE_SCAN_MAX;
 /// How many entries of a growing list lie together; about half a megabyte of jobs.
 pub const BLOCK_ENTRIES: usize = 1_024;
 /// The loop turns at least this often: wall clocks step and machines sleep, and no timer tells.

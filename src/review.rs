@@ -4,17 +4,16 @@
 use std::io;
 use std::thread::{self, JoinHandle};
 
-use crate::engine::{Filter, Refusal};
+use crate::engine::Filter;
 use crate::inbox::Client;
-use crate::job::{Invalid, Spec};
+use crate::job::{Invalid, JobId, Spec};
 use crate::limits::{FILE_WARNINGS_MAX, PAGE_JOBS_MAX};
 
-/// Starts a thread that reads the jobs as a client does, a page at a time, so that it holds up no
+/// Starts a thread that looks at the jobs as a client does, a page at a time, so that it holds up no
 /// turn of their owner. It ends behind the last job, or with the service.
 pub fn start(jobs: Client) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name("ksana-review".into()).spawn(move || {
-        // An error is the end of the service; the next start makes another review.
-        if let Ok(Review::Cut) = smol::block_on(review(&jobs, warn)) {
+        if review(&jobs, warn) == Review::Cut {
             tracing::warn!("more jobs are not valid; `ksana check` names them all");
         }
     })
@@ -24,27 +23,32 @@ pub fn start(jobs: Client) -> io::Result<JoinHandle<()>> {
 #[derive(Debug, PartialEq, Eq)]
 enum Review {
     Whole,
+    /// The service ended; the next start makes another review.
+    Ended,
     /// There were more problems than are told.
     Cut,
 }
 
-async fn review(jobs: &Client, mut tell: impl FnMut(&Spec, &Invalid)) -> Result<Review, Refusal> {
+fn review(jobs: &Client, mut tell: impl FnMut(&Spec, &Invalid)) -> Review {
     let mut told = 0;
-    let mut after = None;
-    loop {
-        let page = jobs.page(after, Filter::default(), PAGE_JOBS_MAX).await?;
+    let mut after: Option<JobId> = None;
+    while !jobs.is_closed() {
+        let page = jobs.page(after.as_ref().map(JobId::as_str), &Filter::default(), PAGE_JOBS_MAX);
         for job in page.jobs {
             for problem in job.spec.problems() {
                 if told == FILE_WARNINGS_MAX {
-                    return Ok(Review::Cut);
+                    return Review::Cut;
                 }
                 tell(&job.spec, &problem);
                 told += 1;
             }
         }
-        let Some(next) = page.next else { return Ok(Review::Whole) };
-        after = Some(next.as_str().into());
+        if page.next.is_none() {
+            return Review::Whole;
+        }
+        after = page.next;
     }
+    Review::Ended
 }
 
 fn warn(spec: &Spec, problem: &Invalid) {
@@ -59,15 +63,14 @@ fn warn(spec: &Spec, problem: &Invalid) {
 
 #[cfg(test)]
 mod tests {
-    use futures_lite::FutureExt;
-
     use super::*;
     use crate::engine::{Engine, Record};
-    use crate::inbox::{Letter, inbox};
+    use crate::inbox::inbox;
     use crate::job::{Defaults, GoDuration, stored_job};
+    use crate::shared::share;
 
     /// What a review tells of this many jobs, of which every third has a name that is none.
-    fn told(jobs: usize) -> (Result<Review, Refusal>, Vec<String>) {
+    fn told(jobs: usize) -> (Review, Vec<String>) {
         let defaults = Defaults { timeout: GoDuration::from_secs(1), max_retries: 0, retry_backoff: GoDuration::ZERO };
         let mut engine = Engine::new(1);
         for index in 0..jobs {
@@ -78,17 +81,9 @@ mod tests {
             let job = stored_job(&mut serde_json::Deserializer::from_str(&text), &defaults).expect("a job of a file");
             engine.apply(Record::Put(job));
         }
-        let (client, letters) = inbox();
-        let owner = async {
-            while let Ok(Letter::List { after, filter, jobs_max, reply }) = letters.recv().await {
-                let _ = reply.try_send(engine.page(after.as_deref(), &filter, jobs_max, jobs_max));
-            }
-            unreachable!("only lists are asked for, and the client lives")
-        };
+        let (client, _letters) = inbox(share(engine).1);
         let mut lines = Vec::new();
-        let result = smol::block_on(
-            review(&client, |spec, problem| lines.push(format!("{} {}", spec.id, problem.field))).or(owner),
-        );
+        let result = review(&client, |spec, problem| lines.push(format!("{} {}", spec.id, problem.field)));
         (result, lines)
     }
 
@@ -96,7 +91,7 @@ mod tests {
     fn every_problem_of_every_page_is_told() {
         let jobs = 2 * PAGE_JOBS_MAX + 3;
         let (result, lines) = told(jobs);
-        assert_eq!(result.expect("there is an owner"), Review::Whole);
+        assert_eq!(result, Review::Whole);
         let expected: Vec<_> = (0..jobs).step_by(3).map(|index| format!("{index:08} /name")).collect();
         assert_eq!(lines, expected);
     }
@@ -104,18 +99,17 @@ mod tests {
     #[test]
     fn a_flood_of_problems_is_cut_and_says_so() {
         let (result, lines) = told(3 * FILE_WARNINGS_MAX);
-        assert_eq!(result.expect("there is an owner"), Review::Whole, "just as many as are told");
+        assert_eq!(result, Review::Whole, "just as many as are told");
         assert_eq!(lines.len(), FILE_WARNINGS_MAX);
         let (result, lines) = told(3 * FILE_WARNINGS_MAX + 1);
-        assert_eq!(result.expect("there is an owner"), Review::Cut);
+        assert_eq!(result, Review::Cut);
         assert_eq!(lines.len(), FILE_WARNINGS_MAX);
     }
 
     #[test]
     fn a_service_that_ends_ends_its_review() {
-        let (client, letters) = inbox();
+        let (client, letters) = inbox(share(Engine::new(1)).1);
         letters.close();
-        let result = smol::block_on(review(&client, |_, _| {}));
-        assert!(matches!(result, Err(Refusal::ShuttingDown)), "{result:?}");
+        assert_eq!(review(&client, |_, _| {}), Review::Ended);
     }
 }

@@ -20,7 +20,7 @@ pub(crate) const WORKERS: usize = 256;
 const PATIENCE: Duration = Duration::from_mins(3);
 
 pub(crate) fn measure(options: &Options, table: &mut Table) {
-    let sizes: &[usize] = if options.quick { &[1_000, 10_000] } else { &[1_000, 100_000] };
+    let sizes: &[usize] = if options.quick { &[300, 1_000, 10_000] } else { &[300, 1_000, 100_000] };
     for &size in sizes {
         let receiver = Receiver::start();
         let folder = Folder::new();

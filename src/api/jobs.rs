@@ -35,7 +35,7 @@ pub(super) async fn create(api: &Api, mut request: Request<'_>) -> Answer {
 }
 
 pub(super) async fn show(api: &Api, request: Request<'_>) -> Answer {
-    let job = api.jobs.job(id(&request)?).await?;
+    let job = api.jobs.job(&id(&request)?)?;
     Ok(show_job(Status::Ok, &job))
 }
 

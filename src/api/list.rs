@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::vec;
 
+use futures_lite::future::yield_now;
 use futures_lite::{AsyncRead, Stream, ready, stream};
 use trillium::{KnownHeaderName, Status};
 
@@ -13,7 +14,7 @@ use super::Api;
 use super::endpoint::Answer;
 use super::error::ApiError;
 use super::reply::Reply;
-use crate::engine::{Filter, Kind, Page, Refusal};
+use crate::engine::{Filter, Kind, Page};
 use crate::inbox::Client;
 use crate::job::{self, Job, JobId, Shown};
 use crate::limits::{LIST_LIMIT_MAX, LIST_PIECE_BYTES, PAGE_JOBS_MAX};
@@ -88,58 +89,56 @@ impl Query {
 
 pub(super) async fn answer(api: &Api, query: &Query) -> Answer {
     match query.limit {
-        Some(limit) => page(api, query, limit).await,
-        None => all(api, query).await,
+        Some(limit) => Ok(page(api, query, limit).await),
+        None => Ok(all(api, query).await),
     }
 }
 
 /// At most `limit` jobs, and where more follow the reference to them: so one more is looked for.
-async fn page(api: &Api, query: &Query, limit: usize) -> Answer {
+async fn page(api: &Api, query: &Query, limit: usize) -> Reply {
     let mut jobs = Vec::new();
     let mut after = query.after.clone();
     loop {
-        let Page { jobs: more, next, .. } = api.jobs.page(after, query.filter.clone(), limit + 1 - jobs.len()).await?;
+        let Page { jobs: more, next, .. } = api.jobs.page(after.as_deref(), &query.filter, limit + 1 - jobs.len());
         jobs.extend(more);
         after = next.map(|id| id.as_str().into());
         if after.is_none() || jobs.len() > limit {
             break;
         }
+        yield_now().await;
     }
     let more_follow = jobs.len() > limit;
     jobs.truncate(limit);
     let link = jobs.last().filter(|_| more_follow).map(|last| query.next(limit, last.spec.id.as_str()));
-    let reply = shown(api, query, jobs, None).await?;
-    Ok(match link {
+    let reply = shown(api, query, jobs, None).await;
+    match link {
         Some(link) => reply.with_header(KnownHeaderName::Link, link),
         None => reply,
-    })
+    }
 }
 
 /// All jobs, a page at a time, each as of its own moment.
-async fn all(api: &Api, query: &Query) -> Answer {
-    let Page { jobs, next, .. } = api.jobs.page(query.after.clone(), query.filter.clone(), PAGE_JOBS_MAX).await?;
+async fn all(api: &Api, query: &Query) -> Reply {
+    let Page { jobs, next, .. } = api.jobs.page(query.after.as_deref(), &query.filter, PAGE_JOBS_MAX);
     shown(api, query, jobs, next).await
 }
 
 /// These jobs, and those behind `next`. A list whose text is one piece goes out with its length. Of
 /// a longer one there is never more than a piece as text: a job may be a mebibyte, and its reader slow.
-async fn shown(api: &Api, query: &Query, jobs: Vec<Job>, next: Option<JobId>) -> Answer {
+async fn shown(api: &Api, query: &Query, jobs: Vec<Job>, next: Option<JobId>) -> Reply {
     let filter = query.filter.clone();
     let mut rest = Rest { client: api.jobs.clone(), filter, jobs: jobs.into_iter(), next, begun: false, ended: false };
-    let piece = rest.piece().await?;
+    let piece = rest.piece().await;
     if rest.ended {
-        return Ok(Reply::bytes(Status::Ok, piece));
+        return Reply::bytes(Status::Ok, piece);
     }
     let pieces = stream::unfold(rest, |mut rest| async move {
         if rest.ended {
             return None;
         }
-        // The connection breaks where a page cannot be had, and no client takes a part for the whole.
-        let piece = rest.piece().await.map_err(|_| io::Error::other("the service is shutting down"));
-        rest.ended |= piece.is_err();
-        Some((piece, rest))
+        Some((rest.piece().await, rest))
     });
-    Ok(Reply::stream(Status::Ok, Pieces { rest: Box::pin(pieces), piece, read: 0 }))
+    Reply::stream(Status::Ok, Pieces { rest: Box::pin(pieces), piece, read: 0 })
 }
 
 /// What of a list is still to be sent.
@@ -158,23 +157,24 @@ struct Rest {
 
 impl Rest {
     /// The next piece as text.
-    async fn piece(&mut self) -> Result<Vec<u8>, Refusal> {
+    async fn piece(&mut self) -> Vec<u8> {
         let mut text = Vec::new();
         while text.len() < LIST_PIECE_BYTES {
             if let Some(job) = self.jobs.next() {
                 text.push(if std::mem::replace(&mut self.begun, true) { b',' } else { b'[' });
                 serde_json::to_writer(&mut text, &Shown(&job)).expect("a job is always JSON");
             } else if let Some(after) = self.next.take() {
-                let after = Some(after.as_str().into());
-                let page = self.client.page(after, self.filter.clone(), PAGE_JOBS_MAX).await?;
+                let page = self.client.page(Some(after.as_str()), &self.filter, PAGE_JOBS_MAX);
                 (self.jobs, self.next) = (page.jobs.into_iter(), page.next);
+                // A filter that nothing passes looks at all jobs.
+                yield_now().await;
             } else {
                 text.extend_from_slice(if self.begun { b"]" } else { b"[]" });
                 self.ended = true;
                 break;
             }
         }
-        Ok(text)
+        text
     }
 }
 
@@ -185,13 +185,12 @@ struct Pieces<S> {
     read: usize,
 }
 
-impl<S: Stream<Item = io::Result<Vec<u8>>> + Unpin> AsyncRead for Pieces<S> {
+impl<S: Stream<Item = Vec<u8>> + Unpin> AsyncRead for Pieces<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
         while self.read == self.piece.len() {
             match ready!(Pin::new(&mut self.rest).poll_next(cx)) {
                 None => return Poll::Ready(Ok(0)),
-                Some(Err(error)) => return Poll::Ready(Err(error)),
-                Some(Ok(piece)) => (self.piece, self.read) = (piece, 0),
+                Some(piece) => (self.piece, self.read) = (piece, 0),
             }
         }
         let left = &self.piece[self.read..];

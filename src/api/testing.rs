@@ -15,9 +15,11 @@ use trillium::{Conn, Handler, Info};
 
 use super::guard::{Deadlines, Guard};
 use super::{Api, Server};
+use crate::engine::{self, Engine};
 use crate::inbox::inbox;
-use crate::job::{Defaults, GoDuration};
+use crate::job::{Defaults, GoDuration, stored_job};
 use crate::keys::KeyRing;
+use crate::shared::share;
 use crate::vitals::Vitals;
 
 pub(super) const KEY: &str = "correct-horse";
@@ -25,17 +27,22 @@ pub(super) const KEY: &str = "correct-horse";
 /// Longer than anything here takes on the slowest machine; only a test that fails waits for it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Jobs `a`, `ab` and `a.b_c~d-e`.
 pub(super) fn api() -> Api {
+    let defaults =
+        Defaults { timeout: GoDuration::from_secs(10), max_retries: 3, retry_backoff: GoDuration::from_secs(5) };
+    let mut engine = Engine::new(1);
+    for id in ["a", "ab", "a.b_c~d-e"] {
+        let schedule = serde_json::json!({"kind": "every", "every": "1h"});
+        let job = serde_json::json!({"id": id, "name": "n", "http": {"url": "http://a/"}, "schedule": schedule});
+        engine.apply(engine::Record::Put(stored_job(job, &defaults).expect("a job of a file")));
+    }
     Api {
         keys: KeyRing::fixed([KEY].into_iter().collect()),
         vitals: Arc::new(Vitals::new()),
         // Nobody reads these letters: whoever writes one is told that the service is about to end.
-        jobs: inbox().0,
-        defaults: Defaults {
-            timeout: GoDuration::from_secs(10),
-            max_retries: 3,
-            retry_backoff: GoDuration::from_secs(5),
-        },
+        jobs: inbox(share(engine).1).0,
+        defaults,
     }
 }
 

@@ -120,8 +120,9 @@ pub(super) fn plan_after_restart(job: &mut Job, now: Timestamp) -> Option<Timest
             // The older service writes down no more than that the job ran after its instant. A
             // run-now of a job of ours, paused at its instant, looks the same but for the anchor.
             let ran = job.progress.last_run_at.is_some_and(|last| last >= run_at);
-            let was_taken = ran || job.progress.last_status == Status::Missed;
-            if job.progress.state.anchor.is_none() && run_at <= now && was_taken {
+            // A person may have put a later one in the place of an instant that was missed.
+            let was_missed = job.progress.last_status == Status::Missed && run_at <= now;
+            if job.progress.state.anchor.is_none() && (ran || was_missed) {
                 job.progress.state.fired = Some(run_at);
             }
             plan_from(job, now)

@@ -14,7 +14,7 @@ mod wait;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, RwLockReadGuard};
 use std::time::{Duration, Instant};
 use std::vec;
 
@@ -22,11 +22,12 @@ use async_channel::{Receiver, Sender};
 
 use crate::alarm::Alarm;
 use crate::clock::Clock;
-use crate::engine::{Command, Engine, Event, Refusal, Start, Turn};
+use crate::engine::{Engine, Event, Refusal, Start, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::Job;
 use crate::limits::{Bites, CHANGES_WAITING_MAX};
+use crate::shared::Owned;
 use crate::store::{DiskEvent, Finished, Position, Store};
 use crate::vitals::Vitals;
 use nap::Naps;
@@ -39,12 +40,12 @@ pub struct Parts {
     /// Tells the time.
     pub clock: Box<dyn Clock>,
     /// The jobs, as the store's records made them.
-    pub engine: Engine,
+    pub engine: Owned,
     /// What the store's helpers tell.
     pub disk: Receiver<DiskEvent>,
     /// The files.
     pub store: Store,
-    /// What clients ask.
+    /// What clients want changed.
     pub letters: Receiver<Letter>,
     /// What came of attempts.
     pub reports: Receiver<Report>,
@@ -98,7 +99,7 @@ impl fmt::Display for Fatal {
 /// What ends a wait.
 #[derive(Debug)]
 pub enum Wake {
-    /// A client asks.
+    /// A client wants something changed.
     Letter(Letter),
     /// An attempt came back.
     Report(Report),
@@ -143,13 +144,11 @@ pub struct Scheduler {
     /// How many of them there may be.
     waiting_max: usize,
     /// Commands for a job that another command of their turn was for, or for which that had no room.
-    deferred: VecDeque<(Command, Reply)>,
+    deferred: VecDeque<Letter>,
     /// When the last turn was made.
     turned_at: Instant,
     /// Attempts that came back while something was being written.
     landed: Vec<Report>,
-    /// Lists for which the turn had looked at enough jobs.
-    unread: Vec<Letter>,
     /// What the recovery found and nobody was told yet.
     untold: vec::IntoIter<Event>,
     /// More jobs were due than one turn takes.
@@ -168,8 +167,8 @@ pub struct Scheduler {
 /// # Errors
 ///
 /// Why the process has to end at once.
-pub fn run(parts: Parts) -> Result<usize, Fatal> {
-    let mut scheduler = Scheduler::new(parts);
+pub fn run(mut scheduler: Scheduler) -> Result<usize, Fatal> {
+    scheduler.naps = Naps::default();
     let ended = scheduler.live();
     if ended.is_err() {
         // The process ends. Dropping would wait for the store's helpers, and one may hang at the same disk.
@@ -179,7 +178,8 @@ pub fn run(parts: Parts) -> Result<usize, Fatal> {
 }
 
 impl Scheduler {
-    /// Takes over, and looks at what passed since the last process wrote something down.
+    /// Takes over, and looks at what passed since the last process wrote something down: from here on the jobs
+    /// may be shown. Nothing fires yet.
     pub fn new(parts: Parts) -> Self {
         let late = LateWatch::new(parts.late_warn);
         let turned_at = parts.clock.now().steady;
@@ -193,7 +193,6 @@ impl Scheduler {
             deferred: VecDeque::new(),
             turned_at,
             landed: Vec::new(),
-            unread: Vec::new(),
             untold: Vec::new().into_iter(),
             more_due: false,
             order: None,
@@ -207,8 +206,8 @@ impl Scheduler {
     }
 
     /// The jobs, to look at.
-    pub fn engine(&self) -> &Engine {
-        &self.parts.engine
+    pub fn engine(&self) -> RwLockReadGuard<'_, Engine> {
+        self.parts.engine.read()
     }
 
     /// The files, to look at.
@@ -219,11 +218,12 @@ impl Scheduler {
     fn recover(&mut self) {
         let mut turn = Turn::default();
         let now = self.parts.clock.now();
-        if self.parts.engine.recover(now.wall, &mut turn) {
+        if self.parts.engine.write().recover(now.wall, &mut turn) {
             self.parts.store.uncover(now.steady);
         }
         // After a long stop it may be a line for every job, so they come bite by bite.
         self.untold = turn.events.into_iter();
+        self.tell_refusal(now);
     }
 
     fn live(&mut self) -> Result<usize, Fatal> {
@@ -236,9 +236,8 @@ impl Scheduler {
 
     /// Whether it was ordered to end and may.
     pub fn has_ended(&self) -> bool {
-        let is_quiet = self.parts.engine.in_flight() == 0
+        let is_quiet = self.parts.engine.read().in_flight() == 0
             && self.deferred.is_empty()
-            && self.unread.is_empty()
             && self.parts.store.writing_since().is_none();
         matches!(self.order, Some(Order::End(deadline)) if is_quiet || self.parts.clock.now().steady >= deadline)
     }
@@ -265,7 +264,7 @@ impl Scheduler {
         // What came back behind a write that hung.
         let landed = std::mem::take(&mut self.landed);
         self.land(&landed, now.wall, &mut Turn::default());
-        if self.parts.engine.has_unrecorded() {
+        if self.parts.engine.read().has_unrecorded() {
             self.parts.store.uncover(now.steady);
         }
         while !self.waiting.is_empty() || self.parts.store.is_snapshotting() {
@@ -282,7 +281,7 @@ impl Scheduler {
                 None => {}
             }
         }
-        Ok(self.parts.engine.in_flight())
+        Ok(self.parts.engine.read().in_flight())
     }
 
     /// Waits until nothing is being written.
@@ -301,7 +300,7 @@ impl Scheduler {
     async fn take_disk_event(&mut self) -> Result<Option<io::Result<crate::store::SnapshotDone>>, Fatal> {
         let event = self.parts.disk.recv().await.expect("the store's helpers live as long as the store");
         let now = self.parts.clock.now().steady;
-        let result = self.parts.store.take_event(event, &self.parts.engine, now).map_err(Fatal::Sync)?;
+        let result = self.parts.store.take_event(event, &self.parts.engine.read(), now).map_err(Fatal::Sync)?;
         self.answer_synced();
         Ok(result)
     }

@@ -13,11 +13,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::clock::Machine;
-use crate::engine::{Filter, Record, Refusal};
+use crate::engine::{Command, Record, Refusal};
 use crate::job::{Defaults, GoDuration, JobId, stored_job};
-use crate::limits::{
-    Bites, PAGE_SCAN_MAX, TURN_BODY_BYTES_MAX, TURN_FIRES_MAX, TURN_LATE_RECORDS_MAX, TURN_LETTERS_MAX, TURN_SCAN_MAX,
-};
+use crate::limits::{Bites, TURN_BODY_BYTES_MAX, TURN_FIRES_MAX, TURN_LATE_RECORDS_MAX, TURN_LETTERS_MAX};
+use crate::shared::share;
 use crate::store::{Directory, Disk};
 
 const DEFAULTS: Defaults =
@@ -82,7 +81,7 @@ fn parts_on(
     let (starting, starts) = async_channel::bounded(1);
     let parts = Parts {
         clock: Box::new(Machine),
-        engine,
+        engine: share(engine).0,
         disk: opened.events,
         store: opened.store,
         letters: received,
@@ -117,7 +116,7 @@ impl Bench {
 
     fn change(&self, command: Command) -> Answer {
         let (reply, answer) = async_channel::bounded(1);
-        self.letters.try_send(Letter::Change { command, reply }).expect("there is room");
+        self.letters.try_send(Letter { command, reply }).expect("there is room");
         answer
     }
 
@@ -133,16 +132,9 @@ impl Bench {
 #[test]
 fn a_hundred_thousand_due_jobs_are_taken_in_bites_between_which_others_get_their_turn() {
     let mut bench = bench((0..100_000).map(|number| overdue(&format!("j{number:06}"))));
-    let (reply, read) = async_channel::bounded(1);
-    bench.letters.try_send(Letter::Read { id: id("j099999"), reply }).expect("there is room");
-    let (reply, page) = async_channel::bounded(1);
-    let list = Letter::List { after: None, filter: Filter::default(), jobs_max: 10, reply };
-    bench.letters.try_send(list).expect("there is room");
     let pause = bench.change(Command::Pause(id("j099998")));
     bench.turn();
-    assert!(read.try_recv().is_ok_and(|job| job.is_some()), "a read is answered in the first turn");
-    assert!(page.try_recv().is_ok_and(|page| page.jobs.len() == 10));
-    assert!(bench.scheduler.parts.engine.queued() <= TURN_FIRES_MAX);
+    assert!(bench.scheduler.engine().queued() <= TURN_FIRES_MAX);
     assert_eq!(bench.scheduler.sleep(), None, "more are due");
     assert_eq!(bench.starts.len(), 1, "one worker");
     let mut turns = 0;
@@ -151,48 +143,6 @@ fn a_hundred_thousand_due_jobs_are_taken_in_bites_between_which_others_get_their
         !pause.is_empty()
     });
     assert!(turns < 100_000 / TURN_FIRES_MAX, "a change does not wait for all of them, but for {turns} turns");
-}
-
-/// Whoever filters for what is not there has all jobs looked at; he waits, and the fires do not.
-#[test]
-fn lists_that_look_at_many_jobs_are_spread_over_turns() {
-    let mut bench = bench((0..2 * PAGE_SCAN_MAX).map(|number| job(&format!("j{number:06}"), &json!({}))));
-    let filter = Filter { name: Some("is in none".into()), ..Filter::default() };
-    let ask = |bench: &Bench| {
-        let (reply, page) = async_channel::bounded(1);
-        let list = Letter::List { after: None, filter: filter.clone(), jobs_max: 10, reply };
-        bench.letters.try_send(list).expect("there is room");
-        page
-    };
-    let lists: Vec<_> = (0..64).map(|_| ask(&bench)).collect();
-    let pause = bench.change(Command::Pause(id("j000001")));
-    let (mut turns, mut answered) = (0, 0);
-    bench.until(|scheduler| {
-        let now = lists.iter().filter(|list| !list.is_empty()).count();
-        assert!((now - answered) * PAGE_SCAN_MAX <= TURN_SCAN_MAX, "{} lists in one turn", now - answered);
-        assert!(now == 64 || turns == 0 || scheduler.sleep().is_none(), "the others wait for the next turn");
-        (turns, answered) = (turns + 1, now);
-        now == 64
-    });
-    assert!(lists.iter().all(|list| list.try_recv().is_ok_and(|page| page.scanned == PAGE_SCAN_MAX)));
-    assert!(turns > 64 * PAGE_SCAN_MAX / TURN_SCAN_MAX);
-    bench.until(|_| !pause.is_empty());
-}
-
-/// A list of the first page looks at few jobs, and does not count as if it looked at many.
-#[test]
-fn lists_that_look_at_few_jobs_are_answered_in_one_turn() {
-    let mut bench = bench((0..PAGE_SCAN_MAX).map(|number| job(&format!("j{number:06}"), &json!({}))));
-    let lists: Vec<_> = (0..64)
-        .map(|_| {
-            let (reply, page) = async_channel::bounded(1);
-            let list = Letter::List { after: None, filter: Filter::default(), jobs_max: 10, reply };
-            bench.letters.try_send(list).expect("there is room");
-            page
-        })
-        .collect();
-    bench.turn();
-    assert!(lists.iter().all(|list| !list.is_empty()));
 }
 
 /// After a long stop every job may have missed its instant: none of the first turns writes them all down.
@@ -335,7 +285,7 @@ fn long_bodies_are_spread_over_turns_and_keep_their_order() {
     let last = bench.change(Command::Pause(id("j4")));
     for known in [2, 4, 5] {
         bench.turn();
-        assert_eq!(bench.scheduler.parts.engine.len(), known);
+        assert_eq!(bench.scheduler.engine().len(), known);
         assert_eq!(bench.scheduler.sleep().is_none(), known < 5 || !bench.scheduler.deferred.is_empty());
     }
     bench.until(|_| !last.is_empty());
@@ -350,7 +300,7 @@ fn changes_that_pile_up_before_an_fsync_are_refused_until_it_ends() {
     let (first, second) = (bench.change(Command::Pause(id("a"))), bench.change(Command::Pause(id("b"))));
     bench.turn();
     assert!(matches!(second.try_recv(), Ok(Err(Refusal::Disk(_)))));
-    assert!(bench.scheduler.parts.engine.job(&id("b")).is_some_and(|job| job.progress.enabled));
+    assert!(bench.scheduler.engine().job(&id("b")).is_some_and(|job| job.progress.enabled));
     assert_eq!(bench.scheduler.parts.vitals.readiness().reasons.len(), 1, "/ready says so");
     bench.until(|_| !first.is_empty());
     let again = bench.change(Command::Pause(id("b")));
@@ -374,9 +324,11 @@ fn an_end_by_an_error_waits_for_no_helper_that_hangs() {
     let made = process::Command::new("mkfifo").arg(folder.0.join("jobs.json.tmp")).status().expect("it is everywhere");
     assert!(made.success());
     let (end, ended) = std::sync::mpsc::sync_channel(1);
-    let ask = |command| letters.try_send(Letter::Change { command, reply: async_channel::bounded(1).0 });
+    let ask = |command| letters.try_send(Letter { command, reply: async_channel::bounded(1).0 });
     ask(Command::Pause(id("a"))).expect("there is room");
-    thread::Builder::new().spawn(move || end.send(run(parts))).expect("the machine has room for a thread");
+    thread::Builder::new()
+        .spawn(move || end.send(run(Scheduler::new(parts))))
+        .expect("the machine has room for a thread");
     while !folder.0.join("journal-000002.jsonl").exists() {
         thread::yield_now();
     }

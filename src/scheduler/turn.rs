@@ -9,14 +9,11 @@ use jiff::Timestamp;
 
 use super::{Fatal, Order, Reply, Scheduler, Waiting, Wake, Writing, tell};
 use crate::clock::Now;
-use crate::engine::{Command, Event, Record, Refusal, Start, Turn};
+use crate::engine::{Event, Record, Refusal, Start, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::{Job, JobId};
-use crate::limits::{
-    DISK_HANGS_SECS, PAGE_SCAN_MAX, TURN_BODY_BYTES_MAX, TURN_DISK_EVENTS_MAX, TURN_FIRES_MAX, TURN_SCAN_MAX,
-    WRITE_STALL_MILLIS,
-};
+use crate::limits::{DISK_HANGS_SECS, TURN_BODY_BYTES_MAX, TURN_DISK_EVENTS_MAX, TURN_FIRES_MAX, WRITE_STALL_MILLIS};
 use crate::store::{DiskEvent, Finished, Written};
 
 /// What has arrived since the last turn.
@@ -57,16 +54,17 @@ impl Scheduler {
         let mut turn = Turn::default();
         self.land(&arrived.reports, now.wall, &mut turn);
         if self.order.is_none() {
-            self.more_due = self.parts.engine.fire_due(now.wall, bites.fires, &mut turn);
-            self.parts.engine.dispatch(now.wall, TURN_FIRES_MAX, &mut turn);
+            self.more_due = self.parts.engine.write().fire_due(now.wall, bites.fires, &mut turn);
+            self.parts.engine.write().dispatch(now.wall, TURN_FIRES_MAX, &mut turn);
         } else {
             self.more_due = false;
         }
         // At the end the last snapshot holds what is late.
         let is_ending = matches!(self.order, Some(Order::End(_)));
-        let mut records = self.parts.engine.take_records(if is_ending { 0 } else { bites.late_records });
+        let mut records = self.parts.engine.write().take_records(if is_ending { 0 } else { bites.late_records });
         let own = records.len();
-        let (commands, questions) = self.sort(arrived.letters);
+        // Those that were put off come first.
+        let commands = self.deferred.drain(..).chain(arrived.letters).collect();
         let changes = self.plan(commands, now, &mut records);
         self.writing = Writing { own, changes };
         let written = self.write(records, turn.starts, now)?;
@@ -76,21 +74,18 @@ impl Scheduler {
         if let Some(written) = written {
             self.conclude(written, now)?;
         }
-        self.read(questions);
         self.parts.vitals.turned();
         Ok(())
     }
 
-    /// What is to wait for the end of a write is kept; what is only asked is answered.
+    /// It waits for the end of a write.
     fn keep(&mut self, arrived: Arrived) {
         self.landed = arrived.reports;
-        let (commands, questions) = self.sort(arrived.letters);
-        self.deferred.extend(commands);
-        self.read(questions);
+        self.deferred.extend(arrived.letters);
         let now = self.parts.clock.now();
         if self.hangs(now).is_some() {
             let refusal = self.tell_refusal(now);
-            for (_, reply) in self.deferred.drain(..) {
+            for Letter { reply, .. } in self.deferred.drain(..) {
                 answer(&reply, Err(Refusal::Disk(refusal.clone().unwrap_or_default())));
             }
         }
@@ -129,7 +124,7 @@ impl Scheduler {
 
     fn take_event(&mut self, event: DiskEvent) -> Result<(), Fatal> {
         let now = self.parts.clock.now().steady;
-        match self.parts.store.take_event(event, &self.parts.engine, now).map_err(Fatal::Sync)? {
+        match self.parts.store.take_event(event, &self.parts.engine.read(), now).map_err(Fatal::Sync)? {
             Some(Ok(done)) => self.snapshots.done(&done, self.parts.store.last_snapshot_took()),
             Some(Err(error)) => self.snapshots.failed(&error),
             None => {}
@@ -150,39 +145,26 @@ impl Scheduler {
     pub(super) fn land(&mut self, reports: &[Report], now: Timestamp, turn: &mut Turn) {
         for report in reports {
             let events = turn.events.len();
-            self.parts.engine.ended(report.token, &report.outcome, now, turn);
+            self.parts.engine.write().ended(report.token, &report.outcome, now, turn);
             for event in turn.events.drain(events..) {
                 tell::event(&event, Some(report.took));
             }
         }
     }
 
-    /// Commands that were put off come first; reads are answered at the end of the turn, so that they see what
-    /// it has fired and landed. Its changes are seen once they are written.
-    fn sort(&mut self, letters: Vec<Letter>) -> (Vec<(Command, Reply)>, Vec<Letter>) {
-        let mut commands: Vec<_> = self.deferred.drain(..).collect();
-        let mut reads = Vec::new();
-        for letter in letters {
-            match letter {
-                Letter::Change { command, reply } => commands.push((command, reply)),
-                Letter::Read { .. } | Letter::List { .. } => reads.push(letter),
-            }
-        }
-        (commands, reads)
-    }
-
     /// Plans at most one command for a job, so that each is planned on a state that is true. Their records
     /// come behind those that are there.
-    fn plan(&mut self, commands: Vec<(Command, Reply)>, now: Now, records: &mut Vec<Record>) -> Vec<Ready> {
+    fn plan(&mut self, commands: Vec<Letter>, now: Now, records: &mut Vec<Record>) -> Vec<Ready> {
         let mut ready = Vec::new();
         let mut touched: HashSet<JobId> = HashSet::new();
         let mut body_bytes = 0;
-        for (command, reply) in commands {
-            if touched.contains(command.id()) || body_bytes >= TURN_BODY_BYTES_MAX {
-                self.deferred.push_back((command, reply));
+        for letter in commands {
+            if touched.contains(letter.command.id()) || body_bytes >= TURN_BODY_BYTES_MAX {
+                self.deferred.push_back(letter);
                 continue;
             }
-            let planned = self.parts.engine.plan(&command, now.wall);
+            let Letter { command, reply } = letter;
+            let planned = self.parts.engine.read().plan(&command, now.wall);
             let planned = planned.and_then(|planned| match self.refusal(ready.len(), now) {
                 Some(reason) if planned.record.is_some() || self.is_crowded(ready.len()) => Err(Refusal::Disk(reason)),
                 _ => Ok(planned),
@@ -272,7 +254,7 @@ impl Scheduler {
         let Writing { own, changes } = std::mem::take(&mut self.writing);
         let mut commands = records.split_off(own).into_iter();
         if written.is_err() {
-            self.parts.engine.unwritten(&records);
+            self.parts.engine.write().unwritten(&records);
         }
         let position = self.parts.store.position();
         for Ready { is_change, reply, job } in changes {
@@ -282,7 +264,7 @@ impl Scheduler {
                     answer(&reply, Err(Refusal::Disk(reason.clone())));
                     continue;
                 }
-                self.parts.engine.apply(record);
+                self.parts.engine.write().apply(record);
             }
             self.waiting.push_back(Waiting { position, reply, job });
         }
@@ -294,23 +276,6 @@ impl Scheduler {
         let synced = self.parts.store.synced();
         while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.position <= synced) {
             answer(&waiting.reply, Ok(waiting.job));
-        }
-    }
-
-    /// Lists that were put off come first. One is begun where a whole piece of it may still be looked at.
-    fn read(&mut self, reads: Vec<Letter>) {
-        let mut scan_left = TURN_SCAN_MAX;
-        for letter in std::mem::take(&mut self.unread).into_iter().chain(reads) {
-            match letter {
-                Letter::Read { id, reply } => answer(&reply, self.parts.engine.job(&id).cloned()),
-                Letter::List { .. } if scan_left < PAGE_SCAN_MAX => self.unread.push(letter),
-                Letter::List { after, filter, jobs_max, reply } => {
-                    let page = self.parts.engine.page(after.as_deref(), &filter, jobs_max, PAGE_SCAN_MAX);
-                    scan_left -= page.scanned;
-                    answer(&reply, page);
-                }
-                Letter::Change { .. } => unreachable!("changes were sorted out"),
-            }
         }
     }
 
@@ -329,18 +294,18 @@ impl Scheduler {
             parts.store.look_for_room(now.steady);
         }
         if parts.store.refusal().is_none() {
-            parts.engine.write_again();
+            parts.engine.write().write_again();
         }
         self.tell_refusal(now);
         let Self { parts, .. } = self;
-        let is_waiting = parts.engine.waits_for_worker() && self.order.is_none();
-        let is_busy = self.busy.look(is_waiting, parts.engine.in_flight(), now.steady);
+        let is_waiting = parts.engine.read().waits_for_worker() && self.order.is_none();
+        let is_busy = self.busy.look(is_waiting, parts.engine.read().in_flight(), now.steady);
         parts.vitals.set_workers_busy(is_busy);
         Ok(())
     }
 
     /// Tells where changes begin or cease to be refused, and gives why they are.
-    fn tell_refusal(&mut self, now: Now) -> Option<String> {
+    pub(super) fn tell_refusal(&mut self, now: Now) -> Option<String> {
         let refusal = self.refusal(0, now);
         if refusal != self.told_refusal {
             tell::refusal(refusal.as_deref());

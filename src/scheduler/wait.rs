@@ -24,7 +24,7 @@ impl Scheduler {
         let is_writing = self.parts.store.writing_since().is_some();
         let sleep = self.sleep();
         // Where nobody waits for the end of a write, whatever comes next finds it at its end and saves a wake-up.
-        let is_awaited = is_writing && self.unread.is_empty() && (sleep.is_none() || self.waits_for_write());
+        let is_awaited = is_writing && (sleep.is_none() || self.waits_for_write());
         let bound = Duration::from_millis(TURN_SLEEP_MILLIS_MAX);
         let Some(sleep) = (if is_awaited { Some(bound) } else { sleep }) else {
             return future::block_on(future::poll_once(self.arrival())).unwrap_or(Wake::Time);
@@ -57,9 +57,9 @@ impl Scheduler {
     /// Until when what comes back waits for a turn that is made anyway; `None` where it is taken at once, because
     /// a run waits for its worker, or the end for it.
     fn reports_at(&self) -> Option<Instant> {
-        let is_awaited = self.parts.engine.queued() > 0 || self.order.is_some();
+        let is_awaited = self.parts.engine.read().queued() > 0 || self.order.is_some();
         let at = self.turned_at + Duration::from_micros(REPORT_REST_MICROS);
-        Some(at).filter(|_| !is_awaited && self.parts.engine.in_flight() > 0)
+        Some(at).filter(|_| !is_awaited && self.parts.engine.read().in_flight() > 0)
     }
 
     /// Whether something cannot go on before the write that is under way has ended.
@@ -72,7 +72,7 @@ impl Scheduler {
     /// Whether one more letter is taken. What was put off counts too: where all are for one job, or a write does
     /// not end, more wait in their connections.
     pub(super) fn takes_letters(&self, arrived: usize) -> bool {
-        arrived + self.deferred.len() + self.unread.len() < self.parts.bites.letters
+        arrived + self.deferred.len() < self.parts.bites.letters
     }
 
     /// Waits for whatever arrives first.
@@ -98,12 +98,12 @@ impl Scheduler {
 
     /// How long nothing has to be done; `None` where there is something to do now.
     pub fn sleep(&self) -> Option<Duration> {
-        if self.more_due || !self.deferred.is_empty() || !self.unread.is_empty() || self.untold.len() > 0 {
+        if self.more_due || !self.deferred.is_empty() || self.untold.len() > 0 {
             return None;
         }
         let bound = Duration::from_millis(TURN_SLEEP_MILLIS_MAX);
         let now = self.parts.clock.now();
-        let due = self.parts.engine.next_wake(now.wall).filter(|_| self.order.is_none());
+        let due = self.parts.engine.read().next_wake(now.wall).filter(|_| self.order.is_none());
         let until_due = due.map_or(bound, |due| due.duration_since(now.wall).try_into().unwrap_or(Duration::ZERO));
         // At the end only the last snapshot is left to be made, after the loop.
         let is_ending = matches!(self.order, Some(Order::End(_)));

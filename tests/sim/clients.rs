@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use async_channel::{Receiver, Sender, bounded};
+use async_channel::bounded;
 use jiff::{SignedDuration, Timestamp};
-use ksana::engine::{Command, Filter, Kind, Page};
+use ksana::engine::{Command, Filter, Kind};
 use ksana::inbox::Letter;
 use ksana::job::{GoDuration, Job, JobDraft, JobId, Request, Schedule, Status};
+use ksana::shared::View;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -26,8 +27,8 @@ pub(crate) struct Clients {
 /// A question whose answer is to be what the model knows.
 #[derive(Debug)]
 pub(crate) enum Question {
-    Job(String, Receiver<Option<Job>>),
-    List(Option<Box<str>>, Filter, usize, Receiver<Page>),
+    Job(String),
+    List(Option<String>, Filter, usize),
 }
 
 impl Clients {
@@ -88,7 +89,7 @@ impl Clients {
             _ => (Command::Resume(job_id), Ask::Switch { id, enabled: true }),
         };
         let (reply, answer) = bounded(1);
-        (Letter::Change { command, reply }, Asked { ask, answer })
+        (Letter { command, reply }, Asked { ask, answer })
     }
 
     fn create(&self, random: &mut Random, id: &str, now: Timestamp) -> (Command, Ask) {
@@ -123,25 +124,18 @@ impl Clients {
         (Command::Patch { id: job_id, patch }, Ask::Change { id, change })
     }
 
-    /// A question, as the service gets it and as it is checked.
-    pub(crate) fn question(&self, random: &mut Random) -> (Letter, Question) {
+    pub(crate) fn question(&self, random: &mut Random) -> Question {
         if random.per_mille(700) {
-            let id = self.id(random);
-            let (reply, answer) = bounded(1);
-            let letter = Letter::Read { id: JobId::parse(&id).expect("it is an id"), reply };
-            return (letter, Question::Job(id, answer));
+            return Question::Job(self.id(random));
         }
-        let after = random.per_mille(300).then(|| self.id(random).into());
+        let after = random.per_mille(300).then(|| self.id(random));
         let filter = Filter {
             name: random.per_mille(200).then(|| "1".into()),
             enabled: random.per_mille(200).then(|| random.per_mille(500)),
             status: random.per_mille(200).then(|| random.pick(&Status::ALL).0),
             kind: random.per_mille(200).then(|| *random.pick(&[Kind::Once, Kind::Every])),
         };
-        let jobs_max = 1 + random.index(4);
-        let (reply, answer): (Sender<Page>, _) = bounded(1);
-        let letter = Letter::List { after: after.clone(), filter: filter.clone(), jobs_max, reply };
-        (letter, Question::List(after, filter, jobs_max, answer))
+        Question::List(after, filter, 1 + random.index(4))
     }
 }
 
@@ -151,14 +145,14 @@ fn draft(job: Value) -> JobDraft<Request> {
 
 impl Question {
     /// Checks the answer against all jobs, in the order of their ids.
-    pub(crate) fn check<'a>(self, jobs: impl Iterator<Item = &'a Job>) {
+    pub(crate) fn check<'a>(self, view: &View, jobs: impl Iterator<Item = &'a Job>) {
         match self {
-            Self::Job(id, answer) => {
+            Self::Job(id) => {
                 let known = jobs.filter(|job| job.spec.id.as_str() == id).last();
-                assert_eq!(answer.try_recv().expect("a question is answered at once").as_ref(), known);
+                assert_eq!(view.job(&JobId::parse(&id).expect("it is an id")).as_ref(), known);
             }
-            Self::List(after, filter, jobs_max, answer) => {
-                let page = answer.try_recv().expect("a question is answered at once");
+            Self::List(after, filter, jobs_max) => {
+                let page = view.page(after.as_deref(), &filter, jobs_max);
                 let behind = jobs.filter(|job| after.as_deref().is_none_or(|after| job.spec.id.as_str() > after));
                 let wanted = behind.filter(|job| {
                     let kind =

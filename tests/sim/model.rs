@@ -97,7 +97,7 @@ impl Model {
         self.jobs.values()
     }
 
-    /// What the questions of the last turn were answered with.
+    /// What is shown while the last turn is written.
     pub(crate) fn shown(&self) -> impl Iterator<Item = &Job> {
         self.shown.values()
     }

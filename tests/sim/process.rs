@@ -16,6 +16,7 @@ use ksana::inbox::Letter;
 use ksana::job::{Defaults, GoDuration, Job};
 use ksana::limits::Bites;
 use ksana::scheduler::{Fatal, Order, Parts, Scheduler, Wake};
+use ksana::shared::{View, share};
 use ksana::store::{self, DiskEvent, Finished, OpenError, ReadError, Store};
 use ksana::vitals::Vitals;
 
@@ -44,6 +45,7 @@ pub(crate) struct Process {
     /// What of it reaches the scheduler.
     disk: Sender<DiskEvent>,
     pub(crate) letters: Sender<Letter>,
+    pub(crate) view: View,
     pub(crate) reports: Sender<Report>,
     orders: Sender<Order>,
     starts: Receiver<Start>,
@@ -65,6 +67,7 @@ impl Process {
         let (reports, reports_end) = async_channel::bounded(ROOM);
         let (orders, orders_end) = async_channel::bounded(2);
         let (starts_end, starts) = async_channel::bounded(workers);
+        let (engine, view) = share(engine);
         let scheduler = Scheduler::new(Parts {
             clock: Box::new(clocks.clone()),
             engine,
@@ -90,6 +93,7 @@ impl Process {
             waiting: [false; 3],
             disk,
             letters,
+            view,
             reports,
             orders,
             starts,
@@ -159,7 +163,8 @@ impl Process {
         Ok(())
     }
 
-    fn is_writing(&self) -> bool {
+    /// Whether the records of a turn are on their way to the disk.
+    pub(crate) fn is_writing(&self) -> bool {
         self.scheduler.store().writing_since().is_some()
     }
 

@@ -15,13 +15,12 @@ use ksana::limits::Bites;
 use ksana::scheduler::{Fatal, Wake};
 use ksana::store::DiskEvent;
 
-use arrivals::Sent;
 use ends::Crash;
 
-use crate::clients::{Clients, Question};
+use crate::clients::Clients;
 use crate::clock::Clocks;
 use crate::disk::{Device, Trouble};
-use crate::model::{Model, Seen};
+use crate::model::{Asked, Model, Seen};
 use crate::older;
 use crate::process::Process;
 use crate::random::Random;
@@ -88,9 +87,7 @@ pub(crate) struct World {
     workers: usize,
     bites: Bites,
     /// What clients have sent and the loop has not taken yet.
-    sent: VecDeque<Sent>,
-    /// Those whose turn was the last one.
-    questions: Vec<Question>,
+    sent: VecDeque<Asked>,
     reports: VecDeque<(Token, Outcome)>,
     /// Something was wrong with the disk, so changes may be refused.
     may_refuse: bool,
@@ -130,7 +127,6 @@ impl World {
             workers,
             bites,
             sent: VecDeque::new(),
-            questions: Vec::new(),
             reports: VecDeque::new(),
             may_refuse: false,
             is_behind: true,
@@ -298,6 +294,7 @@ impl World {
         if gives_up(self.up().turn(wake)) {
             return self.give_up();
         }
+        let shown = self.up().is_writing().then(|| self.up().jobs());
         let meanwhile = self.random.index(3);
         let dies = gives_up(self.up().write(meanwhile)) || self.device.is_dead();
         let starts = self.up().take_starts();
@@ -322,6 +319,8 @@ impl World {
         if dies {
             return self.give_up();
         }
+        let is_as_known = shown.is_none_or(|shown| shown.values().eq(self.model.shown()));
+        assert!(is_as_known, "while something is written, what stands on it is shown, or what does not is not");
         self.up().settle();
         let refuses_now = self.up().scheduler.store().refusal().is_some();
         assert!(written != Some(false) || refuses_now, "a write failed, and changes are still taken");

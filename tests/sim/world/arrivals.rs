@@ -11,15 +11,8 @@ use ksana::job::GoDuration;
 use ksana::scheduler::Wake;
 
 use super::World;
-use crate::clients::Question;
 use crate::model::Asked;
 use crate::rules;
-
-/// What a client has sent.
-pub(super) enum Sent {
-    Change(Asked),
-    Question(Question),
-}
 
 impl World {
     /// Some clients ask at once. What the clock's step made due is taken before: of a job that fires in
@@ -35,11 +28,10 @@ impl World {
                 let (letter, asked) = self.clients.change(&mut self.random, now);
                 self.story.tell(|| format!("ask {:?}", asked.ask));
                 self.up().letters.try_send(letter).expect("there is room");
-                self.sent.push_back(Sent::Change(asked));
+                self.sent.push_back(asked);
             } else {
-                let (letter, question) = self.clients.question(&mut self.random);
-                self.up().letters.try_send(letter).expect("there is room");
-                self.sent.push_back(Sent::Question(question));
+                let question = self.clients.question(&mut self.random);
+                question.check(&self.process.as_ref().expect("it is up").view, self.model.jobs());
             }
         }
     }
@@ -79,24 +71,17 @@ impl World {
         self.reports.drain(..taken).collect()
     }
 
-    /// The changes that the last turn took; its questions are kept.
+    /// The changes that the last turn took.
     pub(super) fn take_sent(&mut self) -> Vec<Asked> {
         let taken = self.sent.len() - self.up().letters.len();
         assert!(taken <= self.bites.letters, "a turn took {taken} letters");
-        let mut asked = Vec::new();
-        for sent in self.sent.drain(..taken) {
-            match sent {
-                Sent::Change(change) => asked.push(change),
-                Sent::Question(question) => self.questions.push(question),
-            }
-        }
-        asked
+        self.sent.drain(..taken).collect()
     }
 
     /// Jobs that are due and that the last turn did not come to.
     pub(super) fn left_due(&mut self, now: Timestamp) -> BTreeSet<String> {
-        let jobs = self.up().scheduler.engine().jobs();
-        let due = jobs.filter(|job| rules::next_due(job).is_some_and(|due| due <= now));
+        let engine = self.up().scheduler.engine();
+        let due = engine.jobs().filter(|job| rules::next_due(job).is_some_and(|due| due <= now));
         due.map(|job| job.spec.id.to_string()).collect()
     }
 }

@@ -65,7 +65,6 @@ impl World {
     fn start(&mut self, mut after_power_cut: bool) {
         self.process = None;
         self.sent.clear();
-        self.questions.clear();
         self.reports.clear();
         if self.random.per_mille(300) {
             self.clocks.pass(Duration::from_secs(self.random.below(4_000)));
