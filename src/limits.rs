@@ -138,6 +138,8 @@ pub const KEY_LOOK_MILLIS: u64 = 400;
 pub const KEY_ABSENCE_SETTLES_MILLIS: u64 = 500;
 /// How often the key file is looked at while it is absent or empty and the keys are still in force.
 pub const KEY_ABSENCE_LOOK_MILLIS: u64 = 50;
+/// How old the times of the key file must be before they tell of each later change: those of FAT tick every two seconds.
+pub const KEY_STAMP_SETTLES_SECS: i64 = 3;
 /// Events of one rotation come in bursts; one look after this time answers them all.
 pub const KEY_EVENTS_GATHER_MILLIS: u64 = 50;
 /// So short a wait the loop's thread parks for by itself: to arm a timer and to be woken by it takes several

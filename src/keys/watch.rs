@@ -15,8 +15,9 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::{error, info, warn};
 
 use super::KeyRing;
-use super::file::look;
-use super::keeper::{Keeper, News, Without};
+use super::file::{Stamp, look};
+use super::keeper::{Keeper, Look, News, Without};
+use crate::clock;
 use crate::limits::KEY_EVENTS_GATHER_MILLIS;
 
 /// The running thread. Dropped, it is told to stop and not waited for.
@@ -44,14 +45,21 @@ pub(super) fn start_with(path: &Path, use_events: bool) -> io::Result<(KeyRing, 
     let (hints, hinted) = sync_channel(1);
     let (alive, ended) = sync_channel(0);
     let events = use_events.then(|| Events::new(path, hints.clone()));
-    let mut watch =
-        Watch { path: path.to_owned(), keeper: Keeper::default(), ring: ring.clone(), events, hinted, stopping };
+    let mut watch = Watch {
+        path: path.to_owned(),
+        keeper: Keeper::default(),
+        ring: ring.clone(),
+        events,
+        known: None,
+        hinted,
+        stopping,
+    };
     let stopping = Arc::clone(&watch.stopping);
-    watch.look();
+    watch.look(true);
     let thread = thread::Builder::new().name("ksana-keys".into()).spawn(move || {
         let _alive: SyncSender<()> = alive;
-        while watch.wait() {
-            watch.look();
+        while let Some(is_hinted) = watch.wait() {
+            watch.look(is_hinted);
         }
     })?;
     Ok((ring, KeyWatcher { stopping, hints, ended, thread: Some(thread) }))
@@ -92,31 +100,41 @@ struct Watch {
     keeper: Keeper,
     ring: KeyRing,
     events: Option<Events>,
+    /// What the file showed of itself when its keys were read, where a change since would show.
+    known: Option<Stamp>,
     hinted: Receiver<()>,
     stopping: Arc<AtomicBool>,
 }
 
 impl Watch {
-    fn look(&mut self) {
+    /// A hint may know of what the file does not show of itself.
+    fn look(&mut self, is_hinted: bool) {
         // First the watch, then the look: what changes in between is hinted at.
         if let Some(events) = &mut self.events {
             events.follow();
         }
-        if let Some(news) = self.keeper.see(look(&self.path), Instant::now()) {
+        let stamp = Stamp::of(&self.path);
+        if !is_hinted && stamp.is_some() && stamp == self.known {
+            return;
+        }
+        let now = clock::now();
+        let look = look(&self.path);
+        self.known = stamp.filter(|stamp| matches!(look, Look::Keys(_)) && stamp.is_settled(now));
+        if let Some(news) = self.keeper.see(look, Instant::now()) {
             self.ring.publish(self.keeper.published());
             tell(&self.path, &news);
         }
     }
 
-    /// Until it is time to look again; false when it is time to stop.
-    fn wait(&self) -> bool {
+    /// Until it is time to look again, and whether there is a hint; `None` when it is time to stop.
+    fn wait(&self) -> Option<bool> {
         let hinted = self.hinted.recv_timeout(self.keeper.next_look()).is_ok();
         if hinted && !self.stopping.load(Ordering::Acquire) {
             thread::sleep(Duration::from_millis(KEY_EVENTS_GATHER_MILLIS));
             // The channel holds one. What comes after this is for the next look.
             let _ = self.hinted.try_recv();
         }
-        !self.stopping.load(Ordering::Acquire)
+        (!self.stopping.load(Ordering::Acquire)).then_some(hinted)
     }
 }
 
@@ -220,6 +238,27 @@ mod tests {
     use crate::keys::tests::Folder;
 
     const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// What the file shows of itself is believed by then, so nothing else could tell of this write.
+    #[test]
+    fn a_file_that_has_not_changed_for_long_is_read_when_it_does() {
+        let folder = Folder::new();
+        let path = folder.0.join("keys");
+        fs::write(&path, "alpha").expect("own folder");
+        let (_hints, hinted) = sync_channel(1);
+        let (keeper, ring, stopping) = (Keeper::default(), KeyRing::default(), Arc::default());
+        let mut watch = Watch { path: path.clone(), keeper, ring, events: None, known: None, hinted, stopping };
+        while watch.known.is_none() {
+            watch.look(false);
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert!(watch.ring.admits(b"alpha"));
+        watch.look(false);
+        fs::write(&path, "gamma").expect("own folder");
+        watch.look(false);
+        assert!(watch.ring.admits(b"gamma") && !watch.ring.admits(b"alpha"));
+        assert_eq!(watch.known, None, "it may be written again within the same tick");
+    }
 
     #[test]
     fn all_events_but_reading_are_hints() {
