@@ -69,7 +69,7 @@ pub const INBOX_MAX: usize = 1_024;
 pub const PAGE_JOBS_MAX: usize = 256;
 /// How many jobs are looked at for one piece of a list, so that a filter that nothing passes
 /// takes no longer.
-pub const PAGE_SCAN_MAX: usize = 4_096;
+pub const PAGE_SCAN_MAX: usize = 1_024;
 /// How many letters a turn takes.
 pub const TURN_LETTERS_MAX: usize = 256;
 /// How many bytes of bodies the changes of a turn may have before the rest waits for the next one: writing
@@ -138,8 +138,11 @@ pub const KEY_LOOK_MILLIS: u64 = 400;
 pub const KEY_ABSENCE_SETTLES_MILLIS: u64 = 500;
 /// How often the key file is looked at while it is absent or empty and the keys are still in force.
 pub const KEY_ABSENCE_LOOK_MILLIS: u64 = 50;
-/// How old the times of the key file must be before they tell of each later change: those of FAT tick every two seconds.
-pub const KEY_STAMP_SETTLES_SECS: i64 = 3;
+/// How long the times of the key file must have been the same before they tell of each later change: those of FAT
+/// tick every two seconds.
+pub const KEY_STAMP_SETTLES_SECS: u64 = 3;
+/// How often the key file is read though it shows no change.
+pub const KEY_READ_SECS: u64 = 10;
 /// Events of one rotation come in bursts; one look after this time answers them all.
 pub const KEY_EVENTS_GATHER_MILLIS: u64 = 50;
 /// So short a wait the loop's thread parks for by itself: to arm a timer and to be woken by it takes several

@@ -1,5 +1,5 @@
 //! The engine between its owner, who alone changes it, and whoever looks at it. A look takes no turn of the
-//! owner's loop, and the owner waits for it no longer than a piece of a list takes.
+//! owner's loop. Each time that he asks to change it the owner may wait for a piece of a list, so he asks once a step.
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -50,6 +50,9 @@ impl View {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
     use super::*;
     use crate::engine::Record;
     use crate::job::{Defaults, GoDuration, stored_job};
@@ -68,6 +71,33 @@ mod tests {
         share(engine)
     }
 
+    /// A page that is looked at is whole: the owner's steps come between pages, however many look.
+    #[test]
+    fn the_owner_gets_his_turn_between_pages_and_each_is_as_of_one_moment() {
+        let (mut owned, view) = shared(2 * PAGE_SCAN_MAX);
+        let has_ended = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !has_ended.load(Ordering::Relaxed) {
+                        let page = view.page(None, &Filter::default(), PAGE_JOBS_MAX);
+                        let named = page.jobs.iter().filter(|job| job.progress.enabled).count();
+                        assert!([0, page.jobs.len()].contains(&named), "half of a step is shown");
+                    }
+                });
+            }
+            for number in 0..200 {
+                let mut engine = owned.write();
+                let jobs: Vec<Job> = engine.jobs().take(PAGE_JOBS_MAX).cloned().collect();
+                for mut job in jobs {
+                    job.progress.enabled = number % 2 == 0;
+                    engine.apply(Record::Put(job));
+                }
+            }
+            has_ended.store(true, Ordering::Relaxed);
+        });
+    }
+
     #[test]
     fn whoever_looks_sees_what_the_owner_has_done() {
         let (mut owned, view) = shared(1);
@@ -77,7 +107,7 @@ mod tests {
         assert!(view.job(&id).is_none() && view.page(None, &Filter::default(), 1).jobs.is_empty());
     }
 
-    /// Whoever filters for what is not there has all jobs looked at, a piece at a time: the owner waits for one.
+    /// Whoever filters for what is not there has all jobs looked at, a piece at a time.
     #[test]
     fn a_page_looks_at_so_many_jobs_and_holds_so_many() {
         let (_owned, view) = shared(PAGE_SCAN_MAX + 1);

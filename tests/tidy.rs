@@ -35,7 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("executor", &["alarm", "engine", "job"]),
     ("inbox", &["engine", "job", "shared"]),
     ("job", &[]),
-    ("keys", &["clock"]),
+    ("keys", &[]),
     ("limits", &[]),
     ("log", &["clock"]),
     ("review", &["engine", "inbox", "job", "shared"]),

@@ -120,7 +120,7 @@ impl Engine {
         !self.queue.is_empty() && self.flights.len() >= self.workers
     }
 
-    /// Whether something has changed by itself and is in no record yet.
+    /// Whether something is to go into a record and has not yet. What [`Engine::recover`] only planned never is.
     pub fn has_unrecorded(&self) -> bool {
         !self.changed.is_empty() || !self.late.is_empty() || !self.unwritten.is_empty()
     }
@@ -167,6 +167,11 @@ impl Engine {
             self.table.at_mut(slot).unrecorded = Unrecorded::Late;
             self.unwritten.insert(slot);
         }
+    }
+
+    /// Whether there is something that could not be written.
+    pub fn has_unwritten(&self) -> bool {
+        !self.unwritten.is_empty()
     }
 
     /// Has everything written down that could not be before.

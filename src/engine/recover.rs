@@ -6,15 +6,15 @@ use super::calendar::plan_after_restart;
 use super::fire::{end, retry_at, wait_for_retry};
 use super::table::{Slot, Unrecorded};
 use super::{Engine, Event, EventKind, Turn, Verdict};
-use crate::job::{GoDuration, Job, Phase};
+use crate::job::{GoDuration, Job, Phase, Progress};
 
 const INTERRUPTED: &str = "interrupted by a restart";
 
 impl Engine {
     /// Brings all jobs from where the last process left them to `now`. To be called once, after
-    /// all records of the store were applied and before the first turn. What is told goes into
-    /// records bite by bite. A new plan that is all that changed goes into none: after a crash the next
-    /// recovery makes one as good. Says whether there is such a one, for a snapshot to show.
+    /// all records of the store were applied and before the first turn. What changed goes into records bite by bite,
+    /// but for a new plan that is all that did: after a crash the next recovery makes one as good. Says whether there
+    /// is such a one, for a snapshot to show.
     pub fn recover(&mut self, now: Timestamp, turn: &mut Turn) -> bool {
         self.is_loading = false;
         let mut has_new_plan = false;
@@ -23,7 +23,8 @@ impl Engine {
             let mut job = self.table.at(slot).job.clone();
             let events = turn.events.len();
             turn.events.extend(recovered(&mut job, now));
-            if turn.events.len() > events {
+            let is_told = turn.events.len() > events;
+            if is_told || is_found_once(&self.table.at(slot).job.progress, &job.progress) {
                 self.change(slot, |present| present.progress = job.progress);
             } else {
                 let present = &mut self.table.at_mut(slot).job.progress;
@@ -50,6 +51,13 @@ impl Engine {
             self.index(slot);
         }
     }
+}
+
+/// Whether a later recovery, by another time, would come to something else: that an instant was taken, and where a grid
+/// begins of which nothing else tells.
+fn is_found_once(before: &Progress, after: &Progress) -> bool {
+    let begins_now = before.next_run_at.is_none() && before.state.anchor != after.state.anchor;
+    begins_now || before.state.fired != after.state.fired
 }
 
 fn recovered(job: &mut Job, now: Timestamp) -> impl Iterator<Item = Event> + use<> {

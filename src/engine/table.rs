@@ -36,11 +36,11 @@ pub(super) struct Entry {
 /// Whether a job's progress stands in a record as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unrecorded {
-    /// It does.
+    /// It does, or needs none.
     No,
     /// It changed since the last records were taken, and goes with the next.
     Changed,
-    /// It goes when its bite comes, unless it changes before: the recovery changed it, or its record could not
+    /// It goes when its bite comes, unless it changes before: the recovery found it, or its record could not
     /// be written.
     Late,
 }

@@ -64,7 +64,7 @@ impl KeyRing {
 ///
 /// Why it cannot be read.
 pub fn count(path: &Path) -> Result<Option<usize>, String> {
-    match file::look(path) {
+    match file::look(path).0 {
         Look::Keys(keys) => Ok(Some(keys.len())),
         Look::Without(Without::Empty) => Ok(Some(0)),
         Look::Without(Without::Absent) => Ok(None),

@@ -2,7 +2,7 @@
 //! the clock once, decides, has it written with one write, and starts what is due.
 //!
 //! It waits for no disk. While a write is under way it decides nothing, since all decisions stand
-//! on what is written before them, but it answers what is read, and serves snapshots.
+//! on what is written before them, but it serves snapshots; who only looks asks nobody.
 
 mod nap;
 mod tell;
@@ -263,7 +263,9 @@ impl Scheduler {
         let now = self.parts.clock.now();
         // What came back behind a write that hung.
         let landed = std::mem::take(&mut self.landed);
-        self.land(&landed, now.wall, &mut Turn::default());
+        for (event, took) in turn::land(&mut self.parts.engine.write(), &landed, now.wall) {
+            tell::event(&event, Some(took));
+        }
         if self.parts.engine.read().has_unrecorded() {
             self.parts.store.uncover(now.steady);
         }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{Fatal, Order, Reply, Scheduler, Waiting, Wake, Writing, tell};
 use crate::clock::Now;
-use crate::engine::{Event, Record, Refusal, Start, Turn};
+use crate::engine::{Engine, Event, Record, Refusal, Start, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::{Job, JobId};
@@ -52,22 +52,28 @@ impl Scheduler {
         let now = self.parts.clock.now();
         self.turned_at = now.steady;
         let mut turn = Turn::default();
-        self.land(&arrived.reports, now.wall, &mut turn);
+        // Those who look would go before each step that asks for the engine anew.
+        let mut engine = self.parts.engine.write();
+        let landed = land(&mut engine, &arrived.reports, now.wall);
         if self.order.is_none() {
-            self.more_due = self.parts.engine.write().fire_due(now.wall, bites.fires, &mut turn);
-            self.parts.engine.write().dispatch(now.wall, TURN_FIRES_MAX, &mut turn);
+            self.more_due = engine.fire_due(now.wall, bites.fires, &mut turn);
+            engine.dispatch(now.wall, TURN_FIRES_MAX, &mut turn);
         } else {
             self.more_due = false;
         }
         // At the end the last snapshot holds what is late.
         let is_ending = matches!(self.order, Some(Order::End(_)));
-        let mut records = self.parts.engine.write().take_records(if is_ending { 0 } else { bites.late_records });
+        let mut records = engine.take_records(if is_ending { 0 } else { bites.late_records });
+        drop(engine);
         let own = records.len();
         // Those that were put off come first.
         let commands = self.deferred.drain(..).chain(arrived.letters).collect();
         let changes = self.plan(commands, now, &mut records);
         self.writing = Writing { own, changes };
         let written = self.write(records, turn.starts, now)?;
+        for (event, took) in landed {
+            tell::event(&event, Some(took));
+        }
         for event in turn.events.into_iter().chain(self.take_untold()) {
             tell::event(&event, None);
         }
@@ -140,16 +146,6 @@ impl Scheduler {
             self.untold = Vec::new().into_iter();
         }
         taken
-    }
-
-    pub(super) fn land(&mut self, reports: &[Report], now: Timestamp, turn: &mut Turn) {
-        for report in reports {
-            let events = turn.events.len();
-            self.parts.engine.write().ended(report.token, &report.outcome, now, turn);
-            for event in turn.events.drain(events..) {
-                tell::event(&event, Some(report.took));
-            }
-        }
     }
 
     /// Plans at most one command for a job, so that each is planned on a state that is true. Their records
@@ -253,8 +249,9 @@ impl Scheduler {
     fn settle(&mut self, mut records: Vec<Record>, written: &Result<(), String>) {
         let Writing { own, changes } = std::mem::take(&mut self.writing);
         let mut commands = records.split_off(own).into_iter();
+        let mut engine = self.parts.engine.write();
         if written.is_err() {
-            self.parts.engine.write().unwritten(&records);
+            engine.unwritten(&records);
         }
         let position = self.parts.store.position();
         for Ready { is_change, reply, job } in changes {
@@ -264,10 +261,11 @@ impl Scheduler {
                     answer(&reply, Err(Refusal::Disk(reason.clone())));
                     continue;
                 }
-                self.parts.engine.write().apply(record);
+                engine.apply(record);
             }
             self.waiting.push_back(Waiting { position, reply, job });
         }
+        drop(engine);
         self.answer_synced();
     }
 
@@ -293,7 +291,7 @@ impl Scheduler {
         } else if is_due(parts.store.room_look_due()) && !is_ending {
             parts.store.look_for_room(now.steady);
         }
-        if parts.store.refusal().is_none() {
+        if parts.store.refusal().is_none() && parts.engine.read().has_unwritten() {
             parts.engine.write().write_again();
         }
         self.tell_refusal(now);
@@ -314,6 +312,17 @@ impl Scheduler {
         }
         refusal
     }
+}
+
+/// Takes what came of attempts; gives what is to be told of it, and how long each took.
+pub(super) fn land(engine: &mut Engine, reports: &[Report], now: Timestamp) -> Vec<(Event, Duration)> {
+    let mut turn = Turn::default();
+    let mut told = Vec::new();
+    for report in reports {
+        engine.ended(report.token, &report.outcome, now, &mut turn);
+        told.extend(turn.events.drain(..).map(|event| (event, report.took)));
+    }
+    told
 }
 
 /// Sends an answer. One who does not wait for it any more misses nothing.

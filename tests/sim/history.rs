@@ -139,11 +139,14 @@ impl History {
     }
 }
 
-/// Whether a start has planned anew and found nothing to tell.
+/// Whether a start has only planned anew.
 fn is_new_plan(before: Option<&Job>, after: Option<&Job>) -> bool {
     let told = |job: &Job| {
         let progress = job.progress.clone();
-        (progress.last_status, progress.last_error, progress.state.run)
+        (progress.last_status, progress.last_error, progress.state.fired, progress.state.run)
     };
-    before != after && before.map(told) == after.map(told)
+    let anchor = |job: &Job| job.progress.state.anchor;
+    let begins_now =
+        before.is_some_and(|job| job.progress.next_run_at.is_none()) && before.map(anchor) != after.map(anchor);
+    before != after && before.map(told) == after.map(told) && !begins_now
 }

@@ -51,6 +51,7 @@ fn a_once_of_the_older_service_that_ran_is_done() {
         // A simulation found it fired again by a clock that was stepped back over a restart.
         check_file(&done, "5 up; next=none; 6 down; 45 up; status=success; wake=none");
         let missed = once("", "missed", enabled);
+        check_file(&missed, "45 up; 46 clock 5; 5 down; 6 up; status=missed; wake=none");
         check_file(&missed, "45 up; status=missed; 46 pause; 47 resume; status=missed; wake=none");
     }
     check_file(&once("", "", true), "45 up; missed @10; status=missed; wake=none");

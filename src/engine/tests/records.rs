@@ -23,3 +23,12 @@ pub(super) fn check_text(record: &Record) {
         Record::Delete(_) => {}
     }
 }
+
+/// What a start tells goes into a record.
+pub(super) fn check_only_planned(before: &Job, after: &Job) {
+    let told = |job: &Job| {
+        let progress = job.progress.clone();
+        (progress.last_status, progress.last_error, progress.state.run)
+    };
+    assert_eq!(told(before), told(after));
+}
