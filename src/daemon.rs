@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use async_channel::{Receiver, Sender};
 use async_io::Timer;
 use async_signal::{Signal, Signals};
+use futures_lite::future::block_on;
 use futures_lite::{FutureExt, Stream};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -203,7 +204,8 @@ impl Daemon {
     }
 
     fn run(mut self, log: &Log) -> ExitCode {
-        smol::block_on(async {
+        // Not one that polls the reactor: what comes for the server would wake this thread, and that wake the server's.
+        block_on(async {
             match self.wait().await {
                 End::Signal(signal) => tracing::info!(signal = ?signal, "shutting down"),
                 End::Scheduler(result) => return told(result),
