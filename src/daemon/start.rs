@@ -1,0 +1,187 @@
+//! From settings to running parts.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+
+use async_channel::Sender;
+use async_signal::{Signal, Signals};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::{Daemon, EXIT_CONFIG, Scheduler};
+use crate::api::{Api, Server};
+use crate::clock::{self, Clock, Machine};
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::executor::{self, Executor};
+use crate::inbox::inbox;
+use crate::job::Defaults;
+use crate::keys;
+use crate::limits::{Bites, CONNECTIONS_DEFAULT};
+use crate::review;
+use crate::scheduler::{self, Order};
+use crate::shared::share;
+use crate::store::{Directory, OpenError, Opened, Store};
+use crate::vitals::Vitals;
+
+/// Why the service does not start.
+#[derive(Debug)]
+pub(super) enum StartError {
+    /// The data folder cannot be used.
+    Store(OpenError),
+    /// The address cannot be bound.
+    Bind(SocketAddr, io::Error),
+    /// The machine refuses a thread or a descriptor.
+    Part(&'static str, io::Error),
+}
+
+impl StartError {
+    pub(super) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Store(OpenError::Held(_)) | Self::Bind(..) | Self::Part(..) => ExitCode::FAILURE,
+            Self::Store(OpenError::Io(..) | OpenError::Read(_)) => ExitCode::from(EXIT_CONFIG),
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Bind(address, error) => write!(f, "cannot listen on {address}: {error}; HOST and PORT say where"),
+            Self::Part(part, error) => write!(f, "cannot start {part}: {error}"),
+        }
+    }
+}
+
+impl Daemon {
+    pub(super) fn start(config: &Config) -> Result<Self, StartError> {
+        let descriptors = raise_descriptor_limit();
+        let signals =
+            Signals::new([Signal::Term, Signal::Int]).map_err(|error| StartError::Part("the signal handler", error))?;
+        if config.keys_file.is_default {
+            keys::ensure_default(&config.keys_file.path);
+        }
+        let (ring, keys) =
+            keys::start(&config.keys_file.path).map_err(|error| StartError::Part("the key watcher", error))?;
+        let defaults = defaults(config);
+        let mut engine = Engine::loading(config.workers);
+        let directory = Directory::hold(&config.data_dir).map_err(StartError::Store)?;
+        let opened = Store::open(Arc::new(directory), &defaults, Bites::default(), Machine.now().steady, |record| {
+            engine.apply(record)
+        })
+        .map_err(StartError::Store)?;
+        tell_opened(&opened);
+        tracing::info!(jobs = engine.len(), "jobs loaded");
+        let (starts, attempts) = async_channel::bounded(config.workers);
+        let (reporter, reports) = async_channel::bounded(config.workers);
+        let executor_config =
+            executor::Config { workers: config.workers, proxy_from_env: config.proxy_from_env, clock: clock::now };
+        let executor = Executor::start(&executor_config, attempts, reporter)
+            .map_err(|error| StartError::Part("the executor", error))?;
+        let vitals = Arc::new(Vitals::new());
+        let (engine, view) = share(engine);
+        let (client, letters) = inbox(view);
+        let (orders, received) = async_channel::bounded(2);
+        let parts = scheduler::Parts {
+            clock: Box::new(Machine),
+            engine,
+            disk: opened.events,
+            store: opened.store,
+            letters,
+            reports,
+            starts,
+            orders: received,
+            vitals: Arc::clone(&vitals),
+            late_warn: config.late_warn.to_std(),
+            bites: Bites::default(),
+        };
+        let api = Api { keys: ring, vitals: Arc::clone(&vitals), jobs: client.clone(), defaults };
+        let connections = config.max_connections.unwrap_or_else(|| connections_default(descriptors));
+        let host = config.host.to_string();
+        let scheduler = scheduler::Scheduler::new(parts);
+        // Bound before anything fires, so that a process on a taken port calls nobody. By then the folder is
+        // ready for it: the journal's unfinished end is cut, the note written, a segment begun.
+        let server = smol::block_on(Server::start(&host, config.port, connections, &api))
+            .map_err(|error| StartError::Bind((config.host, config.port).into(), error))?;
+        let scheduler =
+            Scheduler::start(scheduler, orders).map_err(|error| StartError::Part("the scheduler", error))?;
+        let address = server.address();
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            address = %address,
+            port = address.port(),
+            data_dir = %config.data_dir.display(),
+            workers = config.workers,
+            max_connections = connections,
+            "listening"
+        );
+        let review = review::start(client).map_err(|error| StartError::Part("the review of the jobs", error))?;
+        Ok(Self { vitals, keys, executor, scheduler, server, review, signals })
+    }
+}
+
+impl Scheduler {
+    fn start(scheduler: scheduler::Scheduler, orders: Sender<Order>) -> io::Result<Self> {
+        let (end, ended) = async_channel::bounded(1);
+        let thread = thread::Builder::new().name("ksana-scheduler".into()).spawn(move || {
+            let result = scheduler::run(scheduler);
+            // Nobody listens only where the process is ending already.
+            let _ = end.try_send(result);
+        })?;
+        Ok(Self { thread, orders, ended })
+    }
+}
+
+/// What a job has where it names nothing.
+pub(crate) fn defaults(config: &Config) -> Defaults {
+    Defaults {
+        timeout: config.default_timeout,
+        max_retries: i64::from(config.max_retries),
+        retry_backoff: config.retry_backoff,
+    }
+}
+
+fn tell_opened(opened: &Opened) {
+    if let Some(cut) = &opened.cut {
+        tracing::warn!(
+            cut,
+            "the end of the journal was never finished and was cut off; nothing in it was acknowledged"
+        );
+    }
+    if opened.replayed > 0 {
+        tracing::info!(records = opened.replayed, "the journal of an unclean stop was replayed");
+    }
+}
+
+/// As many descriptors as the system allows, because every connection and every callback takes
+/// one. Gives how many there are now.
+fn raise_descriptor_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum.unwrap_or(u64::MAX),
+        Err(_) => limit.current.unwrap_or(u64::MAX),
+    }
+}
+
+/// The default of `MAX_CONNECTIONS`: a quarter of the descriptors stays free for callbacks and files.
+fn connections_default(descriptors: u64) -> usize {
+    let most = CONNECTIONS_DEFAULT.min((descriptors / 4).saturating_mul(3)).max(1);
+    usize::try_from(most).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_cannot_be_bound_is_told_apart_from_its_port() {
+        let address = "[::1]:7100".parse().expect("an address");
+        let error = StartError::Bind(address, io::ErrorKind::AddrInUse.into());
+        assert!(error.to_string().starts_with("cannot listen on [::1]:7100: "), "{error}");
+    }
+}
