@@ -33,6 +33,9 @@ fn check_keys(config: &Config, report: &Report) {
         Ok(None) => report.warning(format!("{path}: missing, so every request would be refused")),
         Err(reason) => report.warning(format!("{path}: {reason}, so every request would be refused")),
     }
+    if keys::is_mount_point(&config.keys_file.path) {
+        report.warning(format!("{path}: is itself a mount point, so a file that replaces it outside is never seen"));
+    }
 }
 
 fn check_jobs(config: &Config, report: &mut Report) {

@@ -110,6 +110,8 @@ pub const WORKERS_MAX: u64 = 10_000;
 pub const CONNECTIONS_DEFAULT: u64 = 4_096;
 /// The most that a Linux process may hold descriptors by default of the kernel (`fs.nr_open`), about.
 pub const CONNECTIONS_MAX: u64 = 1_000_000;
+/// What the address of a Unix socket holds on Linux (`unix(7)`), less the byte that ends it.
+pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// The clock that wakes the scheduler is no finer.
 pub const LATE_WARN_MILLIS_MIN: i64 = 1;
 /// A warning that waits for longer than a day warns nobody.
@@ -182,10 +184,14 @@ pub const REQUEST_HEAD_SECS_MAX: u64 = 10;
 pub const REQUEST_BODY_SECS_MAX: u64 = 30;
 /// Longer than the 60 s after which common proxies drop their own side of an idle connection.
 pub const CONNECTION_IDLE_SECS_MAX: u64 = 75;
+/// At the end, what began less than this ago is still waited for: a connection's first byte, a head's or a body's rest.
+pub const ENDING_CONNECTION_MILLIS: u64 = 500;
 /// A client that takes not one byte of its answer for this long is gone.
 pub const ANSWER_STALL_SECS_MAX: u64 = 30;
 /// The scheduler's loop turns at least once a second; five missed turns are no accident.
 pub const LOOP_TURN_SECS_MAX: u64 = 5;
+/// Such a part of the watchdog's time passes before it is given the next sign of life.
+pub const WATCHDOG_FEEDS: u32 = 4;
 /// How long a browser may remember a preflight's answer; Chromium caps it here, too.
 pub const PREFLIGHT_SECS_MAX: u32 = 7_200;
 /// When a client that was told 503 may come back: the store tries again about as often.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::limits;
+use crate::systemd::Manager;
 
 /// Signs of life, written by the parts themselves and read by the probes.
 ///
@@ -17,6 +18,10 @@ pub struct Vitals {
     born: Instant,
     /// When the loop last turned, in milliseconds since `born`.
     turned_ms: AtomicU64,
+    /// Is told of them too.
+    manager: Manager,
+    /// When its watchdog was last given a sign of life, in milliseconds since `born`.
+    fed_ms: AtomicU64,
     store_refusal: Mutex<Option<String>>,
     workers_busy: AtomicBool,
     shutting_down: AtomicBool,
@@ -40,22 +45,41 @@ impl Default for Vitals {
 impl Vitals {
     /// A process that has just begun: the loop has five seconds to make its first turn.
     pub fn new() -> Self {
+        Self::told_to(Manager::default())
+    }
+
+    /// The same for a process that this manager started.
+    pub fn told_to(manager: Manager) -> Self {
         Self {
             born: Instant::now(),
             turned_ms: AtomicU64::new(0),
+            manager,
+            fed_ms: AtomicU64::new(0),
             store_refusal: Mutex::new(None),
             workers_busy: AtomicBool::new(false),
             shutting_down: AtomicBool::new(false),
         }
     }
 
-    /// The scheduler's loop has made a turn. It does so at least once a second.
+    /// The service manager.
+    pub fn manager(&self) -> &Manager {
+        &self.manager
+    }
+
+    /// The scheduler's loop has made a turn, or made progress with its end. It does so at least once a second, and
+    /// nothing else feeds the watchdog.
     pub fn turned(&self) {
-        self.turned_at(Instant::now());
+        let now = Instant::now();
+        self.turned_at(now);
+        self.feed_at(now);
     }
 
     /// The store refuses changes, with the reason; `None` when it takes them again.
     pub fn set_store_refusal(&self, refusal: Option<String>) {
+        match &refusal {
+            Some(refusal) => self.manager.status(format_args!("changes are refused: {refusal}")),
+            None => self.manager.status("changes are taken again"),
+        }
         *self.store_refusal.lock().expect("nobody panics while he holds this lock") = refusal;
     }
 
@@ -66,7 +90,14 @@ impl Vitals {
 
     /// The process has been told to stop. There is no way back.
     pub fn set_shutting_down(&self) {
+        self.manager.stopping();
+        self.manager.status("attempts in flight may end; then the jobs are saved");
         self.shutting_down.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has.
+    pub fn is_shutting_down(&self) -> bool {
+        self.shutting_down.load(Ordering::Relaxed)
     }
 
     /// What is to be said now.
@@ -78,9 +109,18 @@ impl Vitals {
         self.turned_ms.store(self.millis(now), Ordering::Relaxed);
     }
 
+    fn feed_at(&self, now: Instant) {
+        let Some(watchdog) = self.manager.watchdog() else { return };
+        let hungry_ms = u64::try_from((watchdog / limits::WATCHDOG_FEEDS).as_millis()).unwrap_or(u64::MAX);
+        let now_ms = self.millis(now);
+        if now_ms.saturating_sub(self.fed_ms.load(Ordering::Relaxed)) >= hungry_ms && self.manager.alive() {
+            self.fed_ms.store(now_ms, Ordering::Relaxed);
+        }
+    }
+
     fn readiness_at(&self, now: Instant) -> Readiness {
         let mut readiness = Readiness::default();
-        if self.shutting_down.load(Ordering::Relaxed) {
+        if self.is_shutting_down() {
             readiness.reasons.push("shutting down".to_owned());
         }
         let still = Duration::from_millis(self.millis(now).saturating_sub(self.turned_ms.load(Ordering::Relaxed)));

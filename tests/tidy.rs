@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The arrows of `ARCHITECTURE.md`: what each part may name. `limits` may be named by all.
 const ARROWS: &[(&str, &[&str])] = &[
     ("alarm", &[]),
-    ("api", &["alarm", "engine", "inbox", "job", "keys", "vitals"]),
+    ("api", &["alarm", "engine", "inbox", "job", "keys", "listen", "vitals"]),
     ("check", &["config", "daemon", "engine", "keys", "store"]),
     ("cli", &["config"]),
     ("clock", &[]),
@@ -23,11 +23,13 @@ const ARROWS: &[(&str, &[&str])] = &[
             "inbox",
             "job",
             "keys",
+            "listen",
             "log",
             "review",
             "scheduler",
             "shared",
             "store",
+            "systemd",
             "vitals",
         ],
     ),
@@ -37,12 +39,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("job", &[]),
     ("keys", &[]),
     ("limits", &[]),
+    ("listen", &["config"]),
     ("log", &["clock"]),
     ("review", &["engine", "inbox", "job", "shared"]),
     ("scheduler", &["alarm", "clock", "engine", "executor", "inbox", "job", "shared", "store", "vitals"]),
     ("shared", &["engine", "job"]),
     ("store", &["clock", "engine", "job"]),
-    ("vitals", &[]),
+    ("systemd", &[]),
+    ("vitals", &["systemd"]),
 ];
 
 /// Longer files are split by noun.

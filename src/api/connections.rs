@@ -5,12 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 
+use async_channel::{Receiver, Sender, bounded};
+
 /// Every open connection, in the order in which they would have to give way.
 #[derive(Debug)]
 pub(super) struct Connections {
     max: usize,
-    /// Set once, at shutdown: from then on nobody waits for a client's bytes.
+    /// Set once, at shutdown: from then on nobody comes in, and nobody waits for a client's bytes for long.
     ending: AtomicBool,
+    /// Closes with that.
+    open: (Sender<()>, Receiver<()>),
+    /// Tells that nobody is left, once that is so.
+    emptied: (Sender<()>, Receiver<()>),
     table: Mutex<Table>,
 }
 
@@ -58,7 +64,13 @@ const LOCK: &str = "nobody panics while he holds this lock";
 
 impl Connections {
     pub(super) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max: max.max(1), ending: AtomicBool::new(false), table: Mutex::default() })
+        Arc::new(Self {
+            max: max.max(1),
+            ending: AtomicBool::new(false),
+            open: bounded(1),
+            emptied: bounded(1),
+            table: Mutex::default(),
+        })
     }
 
     /// Makes an entry for a newcomer. At the cap the first in order gives way to it.
@@ -79,13 +91,28 @@ impl Connections {
         Place { connections: Arc::clone(self), seat, rank, standing: Standing::Unfinished }
     }
 
-    /// Ends every connection that is not in the middle of being answered, now and from now on.
-    pub(super) fn close_unfinished(&self) {
+    /// Lets nobody in any more, and ends every connection that is not in the middle of something, now and from now on.
+    pub(super) fn end(&self) {
         self.ending.store(true, Ordering::SeqCst);
+        self.open.0.close();
         // Whoever becomes unfinished after this has taken the lock after the store, and sees it.
         let waiting: Vec<_> = self.table().of(Standing::Unfinished).values().cloned().collect();
         for seat in waiting {
             seat.wake();
+        }
+    }
+
+    /// Waits until [`Connections::end`] was called.
+    pub(super) async fn ended(&self) {
+        // Nothing is ever sent.
+        let _ = self.open.1.recv().await;
+    }
+
+    /// Waits until nobody is connected. To be called after [`Connections::end`].
+    pub(super) async fn emptied(&self) {
+        while self.len() > 0 {
+            // Both ends are ours.
+            let _ = self.emptied.1.recv().await;
         }
     }
 
@@ -190,6 +217,10 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut table = self.connections.table();
         table.of(self.standing).remove(&self.rank);
+        if table.len() == 0 && self.is_ending() {
+            // A word that waits already says the same.
+            let _ = self.connections.emptied.0.try_send(());
+        }
         // Not at the first free place: a crowd at the door would make a line of log each second.
         if table.len() < self.connections.max / 4 * 3 {
             table.full_told = false;

@@ -1,13 +1,24 @@
 //! What every answer has in common, whoever made it: the headers, the rest of a body that nobody
 //! read, and the line of log.
 
+use std::sync::Arc;
+
 use trillium::{Conn, Handler, KnownHeaderName};
 
-use super::body;
+use super::{Api, body};
+use crate::vitals::Vitals;
 
 /// Stands first, so that it sees each answer last.
 #[derive(Debug)]
-pub(super) struct Frame;
+pub(super) struct Frame {
+    vitals: Arc<Vitals>,
+}
+
+impl Frame {
+    pub(super) fn of(api: &Api) -> Self {
+        Self { vitals: Arc::clone(&api.vitals) }
+    }
+}
 
 impl Handler for Frame {
     async fn run(&self, conn: Conn) -> Conn {
@@ -22,7 +33,7 @@ impl Handler for Frame {
         headers.insert(KnownHeaderName::Server, "ksana");
         headers.insert(KnownHeaderName::AccessControlAllowOrigin, "*");
         headers.insert(KnownHeaderName::AccessControlExposeHeaders, "Link, Location, Retry-After");
-        if !clear {
+        if !clear || self.vitals.is_shutting_down() {
             headers.insert(KnownHeaderName::Connection, "close");
         }
         log(&conn);

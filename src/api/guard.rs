@@ -8,7 +8,6 @@
 //! The library answers some requests by itself, before any handler; see `refusal` for what becomes of those answers.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -17,7 +16,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_lite::{AsyncRead, AsyncWrite};
-use trillium_server_common::{Acceptor, Transport};
+use trillium_server_common::Transport;
 
 mod head_end;
 
@@ -39,6 +38,9 @@ pub struct Deadlines {
     pub idle: Duration,
     /// Any progress at all with taking an answer.
     pub stall: Duration,
+    /// What has just begun, once the server is ending: the first bytes, the rest of a head or of a body are on the
+    /// way, and a client that is cut off then takes a restart for an outage.
+    pub ending: Duration,
 }
 
 impl Default for Deadlines {
@@ -48,11 +50,12 @@ impl Default for Deadlines {
             body: Duration::from_secs(limits::REQUEST_BODY_SECS_MAX),
             idle: Duration::from_secs(limits::CONNECTION_IDLE_SECS_MAX),
             stall: Duration::from_secs(limits::ANSWER_STALL_SECS_MAX),
+            ending: Duration::from_millis(limits::ENDING_CONNECTION_MILLIS),
         }
     }
 }
 
-/// The acceptor that wraps each connection; its clones share one count of them.
+/// Watches over all connections; its clones share one count of them.
 #[derive(Clone, Debug)]
 pub struct Guard {
     deadlines: Deadlines,
@@ -65,10 +68,34 @@ impl Guard {
         Self { deadlines, connections: Connections::new(connections_max) }
     }
 
-    /// Ends every connection that is not in the middle of being answered, now and from now on: the
-    /// silent and idle ones, half heads and half bodies.
-    pub fn close_unfinished(&self) {
-        self.connections.close_unfinished();
+    /// Lets a connection in.
+    pub(super) fn admit<T>(&self, transport: T) -> Guarded<T> {
+        Guarded {
+            transport,
+            deadlines: self.deadlines,
+            place: self.connections.enter(),
+            phase: Phase::Fresh { since: Instant::now() },
+            expired: false,
+            alarm: Alarm::default(),
+            stalled: None,
+            instead: None,
+        }
+    }
+
+    /// Lets nobody in any more. What is half-way through has [`Deadlines::ending`] from its beginning; silent and idle
+    /// connections end now, and each other one with its answer.
+    pub fn end(&self) {
+        self.connections.end();
+    }
+
+    /// Waits until [`Guard::end`] was called.
+    pub(super) async fn ended(&self) {
+        self.connections.ended().await;
+    }
+
+    /// Waits until no connection is left. To be called after [`Guard::end`].
+    pub async fn emptied(&self) {
+        self.connections.emptied().await;
     }
 
     /// Ends every connection, whatever it is about.
@@ -79,28 +106,6 @@ impl Guard {
     /// How many connections are open.
     pub fn open(&self) -> usize {
         self.connections.len()
-    }
-}
-
-impl<T: Transport> Acceptor<T> for Guard {
-    type Output = Guarded<T>;
-    type Error = Infallible;
-
-    async fn accept(&self, transport: T) -> Result<Guarded<T>, Infallible> {
-        Ok(Guarded {
-            transport,
-            deadlines: self.deadlines,
-            place: self.connections.enter(),
-            phase: Phase::Idle { since: Instant::now() },
-            expired: false,
-            alarm: Alarm::default(),
-            stalled: None,
-            instead: None,
-        })
-    }
-
-    fn is_secure(&self) -> bool {
-        false
     }
 }
 
@@ -124,7 +129,9 @@ pub struct Guarded<T> {
 /// What the connection is about.
 #[derive(Debug)]
 enum Phase {
-    /// Nothing has come since the last answer, or since the beginning.
+    /// Nothing has come yet.
+    Fresh { since: Instant },
+    /// Nothing has come since the last answer.
     Idle { since: Instant },
     /// Some of a head has come.
     Head { since: Instant, end: HeadEnd },
@@ -147,7 +154,7 @@ impl<T: Transport> Guarded<T> {
     /// Takes note of bytes that have come. Whether they came in time is asked only when there are
     /// none: a client that is never waited for soon runs into the limits of size.
     fn received(&mut self, bytes: &[u8]) {
-        if let Phase::Idle { .. } = self.phase {
+        if let Phase::Fresh { .. } | Phase::Idle { .. } = self.phase {
             self.phase = Phase::Head { since: Instant::now(), end: HeadEnd::default() };
         }
         if let Phase::Head { end, .. } = &mut self.phase
@@ -160,26 +167,31 @@ impl<T: Transport> Guarded<T> {
         }
     }
 
-    /// Nothing has come yet: until when this is fine, and whether it no longer is.
+    /// Nothing has come: until when this is fine, and whether it no longer is.
     fn is_waited_for_in_vain(&mut self, cx: &mut Context<'_>) -> bool {
-        let deadline = match self.phase {
-            Phase::Idle { since } => Some(since + self.deadlines.idle),
-            Phase::Head { since, .. } => Some(since + self.deadlines.head),
-            Phase::Request { since } => Some(since + self.deadlines.body),
-            Phase::Answer { .. } | Phase::Closing => None,
-        };
         if let Phase::Request { .. } = self.phase {
             self.place.stand(Standing::Unfinished);
         }
         self.place.watch(cx.waker());
-        self.place.is_cut()
-            || deadline.is_some_and(|deadline| self.place.is_ending() || self.alarm.has_rung(deadline, cx))
+        self.place.is_cut() || self.deadline().is_some_and(|deadline| self.alarm.has_rung(deadline, cx))
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let Deadlines { head, body, idle, ending, .. } = self.deadlines;
+        let (since, patience, at_the_end) = match self.phase {
+            Phase::Fresh { since } => (since, idle, ending),
+            Phase::Idle { since } => (since, idle, Duration::ZERO),
+            Phase::Head { since, .. } => (since, head, ending),
+            Phase::Request { since } => (since, body, ending),
+            Phase::Answer { .. } | Phase::Closing => return None,
+        };
+        Some(since + if self.place.is_ending() { at_the_end.min(patience) } else { patience })
     }
 
     /// How a connection that has to go looks to the library: an idle one like a client that left.
     fn gone(&self) -> io::Result<usize> {
         match self.phase {
-            Phase::Idle { .. } => Ok(0),
+            Phase::Fresh { .. } | Phase::Idle { .. } => Ok(0),
             Phase::Request { .. } => Err(ErrorKind::TimedOut.into()),
             _ => Err(ErrorKind::ConnectionReset.into()),
         }
@@ -196,7 +208,9 @@ impl<T: Transport> Guarded<T> {
         let begins = match self.phase {
             Phase::Answer { flushed } => flushed,
             Phase::Closing => false,
-            Phase::Idle { .. } | Phase::Head { .. } | Phase::Request { .. } => !bytes.starts_with(b"HTTP/1.1 100 "),
+            Phase::Fresh { .. } | Phase::Idle { .. } | Phase::Head { .. } | Phase::Request { .. } => {
+                !bytes.starts_with(b"HTTP/1.1 100 ")
+            }
         };
         if !begins {
             return false;

@@ -14,6 +14,7 @@ use crate::vitals::Vitals;
 mod auth;
 mod body;
 mod connections;
+mod door;
 mod endpoint;
 mod error;
 mod frame;

@@ -31,7 +31,7 @@ pub(super) fn service(api: &Api) -> impl Handler + use<> {
         .post("/jobs/:id/run-now", endpoint(api, jobs::run_now))
         .post("/jobs/:id/pause", endpoint(api, jobs::pause))
         .post("/jobs/:id/resume", endpoint(api, jobs::resume));
-    (Frame, Authorization::new(api.keys.clone()), no_empty_segment, routes, no_such_route)
+    (Frame::of(api), Authorization::new(api.keys.clone()), no_empty_segment, routes, no_such_route)
 }
 
 /// The router takes `//` for `/`, so that a client with an empty id would hit a job by the name of what follows.

@@ -2,11 +2,10 @@
 
 use std::fmt::{Debug, Write as _};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use futures_lite::future::block_on;
 use tracing::field::{Field, Visit};
 use tracing::instrument::WithSubscriber;
 use tracing::span::{Attributes, Id, Record};
@@ -15,10 +14,12 @@ use trillium::{Conn, Handler, Info};
 
 use super::guard::{Deadlines, Guard};
 use super::{Api, Server};
+use crate::config::Host;
 use crate::engine::{self, Engine};
 use crate::inbox::inbox;
 use crate::job::{Defaults, GoDuration, stored_job};
 use crate::keys::KeyRing;
+use crate::listen::{self, Address, Listener};
 use crate::shared::share;
 use crate::vitals::Vitals;
 
@@ -48,17 +49,37 @@ pub(super) fn api() -> Api {
 
 /// The service as it is in production, on a port of its own.
 pub(super) fn served(api: &Api) -> Server {
-    block_on(Server::start("127.0.0.1", 0, 100, api)).expect("port 0 is always free")
+    Server::start(vec![free_port()], 100, api).expect("it listens")
 }
 
 /// A handler of the test's own behind a guard of the test's own.
 pub(super) fn guarded(guard: &Guard, handler: impl Handler) -> Server {
-    block_on(Server::start_guarded("127.0.0.1", 0, guard.clone(), handler)).expect("port 0 is always free")
+    Server::start_guarded(vec![free_port()], guard.clone(), handler).expect("it listens")
+}
+
+fn free_port() -> Listener {
+    listen::bind(&Host::Ip(Ipv4Addr::LOCALHOST.into()), 0).expect("port 0 is always free")
+}
+
+impl Server {
+    /// Where tests find it.
+    pub(super) fn address(&self) -> SocketAddr {
+        match self.addresses() {
+            [Address::Tcp(address)] => *address,
+            others => panic!("a test's server listens on {others:?}"),
+        }
+    }
 }
 
 /// Deadlines that no test reaches, except for those that it sets.
 pub(super) fn patient() -> Deadlines {
-    Deadlines { head: PATIENCE * 2, body: PATIENCE * 2, idle: PATIENCE * 2, stall: PATIENCE * 2 }
+    Deadlines {
+        head: PATIENCE * 2,
+        body: PATIENCE * 2,
+        idle: PATIENCE * 2,
+        stall: PATIENCE * 2,
+        ending: Duration::ZERO,
+    }
 }
 
 /// Waits until something is so.

@@ -1,15 +1,16 @@
 //! What can be set: parsed once from the environment, then always valid.
 
+mod host;
 mod problem;
 mod table;
 
 use std::ffi::OsString;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::job::GoDuration;
 use crate::log;
 
+pub use host::Host;
 pub use problem::Problem;
 use table::Value;
 pub use table::{Accepts, Fallback, VARIABLES, Variable};
@@ -17,8 +18,8 @@ pub use table::{Accepts, Fallback, VARIABLES, Variable};
 /// All that can be set. [`VARIABLES`] says what each is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Address to listen on.
-    pub host: IpAddr,
+    /// Where to listen.
+    pub host: Host,
     /// TCP port; 0 takes a free one.
     pub port: u16,
     /// Folder of `jobs.json`.
@@ -74,7 +75,7 @@ impl Config {
         let get = |name: &str| get(name).filter(|value| !value.is_empty());
         let mut reader = Reader { get: &get, problems: Vec::new() };
         let config = Self {
-            host: reader.address("HOST"),
+            host: reader.host("HOST"),
             port: narrow(reader.whole("PORT")),
             data_dir: reader.path("DATA_DIR"),
             keys_file: KeysFile { path: reader.path("AUTH_KEYS_FILE"), is_default: get("AUTH_KEYS_FILE").is_none() },
@@ -153,10 +154,10 @@ impl Reader<'_> {
         })
     }
 
-    fn address(&mut self, name: &str) -> IpAddr {
+    fn host(&mut self, name: &str) -> Host {
         match self.read(name) {
-            Some(Value::Address(address)) => address,
-            other => unreachable!("{name} is no address in the table but {other:?}"),
+            Some(Value::Host(host)) => host,
+            other => unreachable!("{name} is no host in the table but {other:?}"),
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
+use super::Host;
 use crate::job::GoDuration;
 use crate::limits;
 
@@ -41,8 +41,8 @@ pub enum Accepts {
     Duration(GoDuration, GoDuration),
     /// One of these words, in any case.
     Word(&'static [&'static str]),
-    /// An IP address or `localhost`.
-    Address,
+    /// Where to listen.
+    Host,
     /// A path, which need not be UTF-8.
     Path,
 }
@@ -53,7 +53,7 @@ pub(super) enum Value {
     Whole(u64),
     Duration(GoDuration),
     Word(&'static str),
-    Address(IpAddr),
+    Host(Host),
     Path(PathBuf),
 }
 
@@ -63,7 +63,7 @@ pub const VARIABLES: &[Variable] = &[
         name: "HOST",
         older_name: None,
         default: Fallback::Value("0.0.0.0"),
-        accepts: Accepts::Address,
+        accepts: Accepts::Host,
         meaning: "address to listen on",
     },
     Variable {
@@ -184,7 +184,7 @@ impl fmt::Display for Accepts {
             Self::Duration(min, max) => write!(f, "a duration from {min} to {max}, such as 300ms, 10s or 1m30s"),
             Self::Word([most @ .., last]) => write!(f, "{} or {last}", most.join(", ")),
             Self::Word([]) => Ok(()),
-            Self::Address => f.write_str("an IPv4 address, an IPv6 address or localhost"),
+            Self::Host => f.write_str(Host::ACCEPTED),
             Self::Path => f.write_str("a path"),
         }
     }
@@ -205,8 +205,7 @@ impl Accepts {
             Self::Word(words) => {
                 words.iter().find(|word| word.eq_ignore_ascii_case(text)).map(|word| Value::Word(word))
             }
-            Self::Address if text.eq_ignore_ascii_case("localhost") => Some(Value::Address(Ipv4Addr::LOCALHOST.into())),
-            Self::Address => text.parse().ok().map(Value::Address),
+            Self::Host => Host::read(text).map(Value::Host),
             Self::Path => None,
         }
     }

@@ -18,7 +18,7 @@ fn problems(vars: &[(&str, &str)]) -> Vec<String> {
 #[test]
 fn defaults_are_the_documented_ones() {
     let defaults = Config {
-        host: "0.0.0.0".parse().unwrap(),
+        host: Host::Ip("0.0.0.0".parse().unwrap()),
         port: 7100,
         data_dir: "./data".into(),
         keys_file: KeysFile { path: "./config/api_keys.txt".into(), is_default: true },
@@ -72,7 +72,7 @@ fn every_value_is_taken() {
         ("LOG_FORMAT", "text"),
     ]);
     let expected = Config {
-        host: "::1".parse().unwrap(),
+        host: Host::Ip("::1".parse().unwrap()),
         port: 0,
         data_dir: "/var/lib/ksana".into(),
         keys_file: KeysFile { path: "keys".into(), is_default: false },
@@ -87,7 +87,10 @@ fn every_value_is_taken() {
         log_format: log::Format::Text,
     };
     assert_eq!(config, Ok(expected));
-    assert_eq!(parse(&[("HOST", "localhost")]).unwrap().host, "127.0.0.1".parse::<IpAddr>().unwrap());
+    let host = |text: &str| parse(&[("HOST", text)]).unwrap().host;
+    assert_eq!(host("localhost"), Host::Ip("127.0.0.1".parse().unwrap()));
+    assert_eq!(host("::"), Host::Ip("::".parse().unwrap()));
+    assert_eq!(host("unix:/run/ksana/api.sock"), Host::Unix("/run/ksana/api.sock".into()));
     for word in ["debug", "info", "warn", "error"] {
         assert_eq!(parse(&[("LOG_LEVEL", word)]).unwrap().log_level.name(), word);
     }
@@ -106,7 +109,7 @@ fn wrong_values_are_told_all_at_once_with_what_is_accepted() {
     assert_eq!(
         problems(&[("PORT", "65536"), ("WORKERS", "four\n"), ("LOG_LEVEL", "verbose"), ("HOST", "db.local")]),
         [
-            r#"HOST is set to "db.local"; accepted is an IPv4 address, an IPv6 address or localhost"#,
+            r#"HOST is set to "db.local"; accepted is an IPv4 address, an IPv6 address, localhost or unix:/path"#,
             r#"PORT is set to "65536"; accepted is a whole number from 0 to 65535"#,
             r#"WORKERS is set to "four\n"; accepted is a whole number from 1 to 10000"#,
             r#"LOG_LEVEL is set to "verbose"; accepted is debug, info, warn or error"#,
@@ -127,7 +130,10 @@ fn wrong_values_are_told_all_at_once_with_what_is_accepted() {
     check("PROXY_FROM_ENV", &["yes", "1"]);
     check("MAX_CONNECTIONS", &["0", "1000001"]);
     check("LOG_FORMAT", &["auto", "xml"]);
-    check("HOST", &["[::1]", "1.2.3", "0.0.0.0:80"]);
+    check("HOST", &["[::1]", "1.2.3", "0.0.0.0:80", "unix:", "unix:run/socket", "/run/socket"]);
+    let path = |bytes: usize| format!("unix:/{}", "a".repeat(bytes - 1));
+    assert!(parse(&[("HOST", &path(limits::SOCKET_PATH_BYTES_MAX))]).is_ok());
+    assert_eq!(problems(&[("HOST", &path(limits::SOCKET_PATH_BYTES_MAX + 1))]).len(), 1);
 }
 
 #[test]

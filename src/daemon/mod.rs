@@ -113,7 +113,7 @@ impl Daemon {
             }
             let Self { vitals, keys, executor, scheduler, server, review, mut signals } = self;
             let second = async {
-                let signal = next_signal(&mut signals).await;
+                let signal = next_end(&mut signals).await;
                 tracing::warn!(signal = ?signal, "ended at once by a second signal; the journal holds what happened");
                 log.flush(Duration::from_millis(LOG_FLUSH_MILLIS));
                 ExitCode::FAILURE
@@ -122,24 +122,47 @@ impl Daemon {
         })
     }
 
-    /// Waits for a reason to end. Channels tell when the scheduler dies; the others are looked at
-    /// now and then.
+    /// Waits for a reason to end, and reads the key file where a SIGHUP asks for it. Channels tell when the scheduler
+    /// dies; the others are looked at now and then.
     async fn wait(&mut self) -> End {
         loop {
-            let signal = async { End::Signal(next_signal(&mut self.signals).await) };
-            let scheduler = async { End::Scheduler(self.scheduler.ended.recv().await.unwrap_or(Err(Fatal::Panicked))) };
+            let signal = async { Wake::Signal(next_signal(&mut self.signals).await) };
+            let reloaded = async {
+                self.keys.read().await;
+                Wake::Reloaded
+            };
+            let scheduler =
+                async { Wake::Scheduler(self.scheduler.ended.recv().await.unwrap_or(Err(Fatal::Panicked))) };
             let look = async {
                 Timer::after(Duration::from_secs(PARTS_LOOK_SECS)).await;
-                End::Died("none")
+                Wake::Time
             };
-            match signal.or(scheduler).or(look).await {
-                End::Died(_) if !self.keys.is_running() => return End::Died("the key watcher"),
-                End::Died(_) if self.executor.is_finished() => return End::Died("the executor"),
-                End::Died(_) => {}
-                end => return end,
+            match signal.or(scheduler).or(reloaded).or(look).await {
+                Wake::Signal(Signal::Hup) => {
+                    self.vitals.manager().reloading();
+                    self.keys.ask();
+                }
+                Wake::Signal(signal) => return End::Signal(signal),
+                Wake::Reloaded => {
+                    tracing::info!(signal = ?Signal::Hup, "the key file was read");
+                    self.vitals.manager().ready();
+                }
+                Wake::Scheduler(result) => return End::Scheduler(result),
+                Wake::Time if !self.keys.is_running() => return End::Died("the key watcher"),
+                Wake::Time if self.executor.is_finished() => return End::Died("the executor"),
+                Wake::Time => {}
             }
         }
     }
+}
+
+/// What the main thread waits for.
+enum Wake {
+    Signal(Signal),
+    /// The key file has been read, as a SIGHUP asked.
+    Reloaded,
+    Scheduler(Result<usize, Fatal>),
+    Time,
 }
 
 /// Why the service ends.
@@ -147,6 +170,16 @@ enum End {
     Signal(Signal),
     Scheduler(Result<usize, Fatal>),
     Died(&'static str),
+}
+
+/// The next signal that is not a SIGHUP: there is nothing to read any more.
+async fn next_end(signals: &mut Signals) -> Signal {
+    loop {
+        match next_signal(signals).await {
+            Signal::Hup => {}
+            signal => return signal,
+        }
+    }
 }
 
 async fn next_signal(signals: &mut Signals) -> Signal {

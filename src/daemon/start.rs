@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use async_channel::Sender;
 use async_signal::{Signal, Signals};
@@ -20,11 +20,13 @@ use crate::executor::{self, Executor};
 use crate::inbox::inbox;
 use crate::job::Defaults;
 use crate::keys;
-use crate::limits::{Bites, CONNECTIONS_DEFAULT};
+use crate::limits::{Bites, CONNECTIONS_DEFAULT, TURN_SLEEP_MILLIS_MAX};
+use crate::listen::{self, Address, ListenError};
 use crate::review;
 use crate::scheduler::{self, Order};
 use crate::shared::share;
 use crate::store::{Directory, OpenError, Opened, Store};
+use crate::systemd::Manager;
 use crate::vitals::Vitals;
 
 /// Why the service does not start.
@@ -32,8 +34,8 @@ use crate::vitals::Vitals;
 pub(super) enum StartError {
     /// The data folder cannot be used.
     Store(OpenError),
-    /// The address cannot be bound.
-    Bind(SocketAddr, io::Error),
+    /// There is nothing to listen on.
+    Listen(ListenError),
     /// The machine refuses a thread or a descriptor.
     Part(&'static str, io::Error),
 }
@@ -41,8 +43,10 @@ pub(super) enum StartError {
 impl StartError {
     pub(super) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Store(OpenError::Held(_)) | Self::Bind(..) | Self::Part(..) => ExitCode::FAILURE,
-            Self::Store(OpenError::Io(..) | OpenError::Read(_)) => ExitCode::from(EXIT_CONFIG),
+            Self::Store(OpenError::Held(_)) | Self::Listen(ListenError::Bind(..)) | Self::Part(..) => ExitCode::FAILURE,
+            Self::Store(OpenError::Io(..) | OpenError::Read(_)) | Self::Listen(ListenError::Inherited(_)) => {
+                ExitCode::from(EXIT_CONFIG)
+            }
         }
     }
 }
@@ -51,7 +55,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => error.fmt(f),
-            Self::Bind(address, error) => write!(f, "cannot listen on {address}: {error}; HOST and PORT say where"),
+            Self::Listen(error) => error.fmt(f),
             Self::Part(part, error) => write!(f, "cannot start {part}: {error}"),
         }
     }
@@ -60,8 +64,10 @@ impl fmt::Display for StartError {
 impl Daemon {
     pub(super) fn start(config: &Config) -> Result<Self, StartError> {
         let descriptors = raise_descriptor_limit();
-        let signals =
-            Signals::new([Signal::Term, Signal::Int]).map_err(|error| StartError::Part("the signal handler", error))?;
+        let mut listeners = listen::inherited().map_err(StartError::Listen)?;
+        let vitals = Arc::new(Vitals::told_to(manager()));
+        let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
+            .map_err(|error| StartError::Part("the signal handler", error))?;
         if config.keys_file.is_default {
             keys::ensure_default(&config.keys_file.path);
         }
@@ -82,7 +88,6 @@ impl Daemon {
             executor::Config { workers: config.workers, proxy_from_env: config.proxy_from_env, clock: clock::now };
         let executor = Executor::start(&executor_config, attempts, reporter)
             .map_err(|error| StartError::Part("the executor", error))?;
-        let vitals = Arc::new(Vitals::new());
         let (engine, view) = share(engine);
         let (client, letters) = inbox(view);
         let (orders, received) = async_channel::bounded(2);
@@ -101,24 +106,28 @@ impl Daemon {
         };
         let api = Api { keys: ring, vitals: Arc::clone(&vitals), jobs: client.clone(), defaults };
         let connections = config.max_connections.unwrap_or_else(|| connections_default(descriptors));
-        let host = config.host.to_string();
         let scheduler = scheduler::Scheduler::new(parts);
         // Bound before anything fires, so that a process on a taken port calls nobody. By then the folder is
         // ready for it: the journal's unfinished end is cut, the note written, a segment begun.
-        let server = smol::block_on(Server::start(&host, config.port, connections, &api))
-            .map_err(|error| StartError::Bind((config.host, config.port).into(), error))?;
+        if listeners.is_empty() {
+            listeners.push(listen::bind(&config.host, config.port).map_err(StartError::Listen)?);
+        }
+        let server =
+            Server::start(listeners, connections, &api).map_err(|error| StartError::Part("the server", error))?;
         let scheduler =
             Scheduler::start(scheduler, orders).map_err(|error| StartError::Part("the scheduler", error))?;
-        let address = server.address();
+        let address = server.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
-            address = %address,
-            port = address.port(),
+            address,
+            port = server.addresses().iter().find_map(Address::port),
             data_dir = %config.data_dir.display(),
             workers = config.workers,
             max_connections = connections,
             "listening"
         );
+        vitals.manager().status(format_args!("listening on {address}"));
+        vitals.manager().ready();
         let review = review::start(client).map_err(|error| StartError::Part("the review of the jobs", error))?;
         Ok(Self { vitals, keys, executor, scheduler, server, review, signals })
     }
@@ -157,6 +166,17 @@ fn tell_opened(opened: &Opened) {
     }
 }
 
+/// Whoever started this process.
+fn manager() -> Manager {
+    let manager = Manager::from_env();
+    let turn = Duration::from_millis(TURN_SLEEP_MILLIS_MAX);
+    if let Some(watchdog) = manager.watchdog().filter(|watchdog| *watchdog < 2 * turn) {
+        let (watchdog, least) = (format!("{watchdog:?}"), format!("{:?}", 2 * turn));
+        tracing::warn!(watchdog, least, "the watchdog is set so tight that it may end a healthy service");
+    }
+    manager
+}
+
 /// As many descriptors as the system allows, because every connection and every callback takes
 /// one. Gives how many there are now.
 fn raise_descriptor_limit() -> u64 {
@@ -172,16 +192,4 @@ fn raise_descriptor_limit() -> u64 {
 fn connections_default(descriptors: u64) -> usize {
     let most = CONNECTIONS_DEFAULT.min((descriptors / 4).saturating_mul(3)).max(1);
     usize::try_from(most).unwrap_or(usize::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_that_cannot_be_bound_is_told_apart_from_its_port() {
-        let address = "[::1]:7100".parse().expect("an address");
-        let error = StartError::Bind(address, io::ErrorKind::AddrInUse.into());
-        assert!(error.to_string().starts_with("cannot listen on [::1]:7100: "), "{error}");
-    }
 }

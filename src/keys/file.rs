@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 #[cfg(target_os = "linux")]
-use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, makedev, statx};
 
 use super::keeper::{Look, Without};
 use super::set::KeySet;
@@ -27,6 +27,20 @@ pub(super) fn look(path: &Path) -> (Look, Option<Stamp>) {
         Err(error) => Look::Unusable(error.to_string()),
     };
     (look, None)
+}
+
+/// Whether something is mounted on the file itself, as `docker run -v …/api_keys.txt:…` and a `subPath` of Kubernetes
+/// do: the name then stands for one file, whatever becomes of it outside. Linux tells this from 5.8 on.
+#[cfg(target_os = "linux")]
+pub fn is_mount_point(path: &Path) -> bool {
+    statx(CWD, path, AtFlags::empty(), StatxFlags::empty())
+        .is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+/// Elsewhere nobody knows.
+#[cfg(not(target_os = "linux"))]
+pub fn is_mount_point(_path: &Path) -> bool {
+    false
 }
 
 /// Links are followed. A FIFO or a device is refused without waiting for it.

@@ -12,6 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use keeper::{Look, Without};
 
+pub use file::is_mount_point;
 pub use first::ensure_default;
 pub use set::KeySet;
 pub use watch::{KeyWatcher, start};

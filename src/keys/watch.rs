@@ -15,7 +15,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::{error, info, warn};
 
 use super::KeyRing;
-use super::file::{Stamp, look};
+use super::file::{Stamp, is_mount_point, look};
 use super::keeper::{Keeper, News, Without};
 use crate::limits::{KEY_EVENTS_GATHER_MILLIS, KEY_READ_SECS, KEY_STAMP_SETTLES_SECS};
 
@@ -23,6 +23,9 @@ use crate::limits::{KEY_EVENTS_GATHER_MILLIS, KEY_READ_SECS, KEY_STAMP_SETTLES_S
 #[derive(Debug)]
 pub struct KeyWatcher {
     stopping: Arc<AtomicBool>,
+    /// Somebody wants to know when the file has been read again.
+    asked: Arc<AtomicBool>,
+    read: async_channel::Receiver<()>,
     hints: SyncSender<()>,
     /// Nothing ever comes, but it closes when the thread ends.
     ended: Receiver<()>,
@@ -40,7 +43,8 @@ pub fn start(path: &Path) -> io::Result<(KeyRing, KeyWatcher)> {
 
 pub(super) fn start_with(path: &Path, use_events: bool) -> io::Result<(KeyRing, KeyWatcher)> {
     let ring = KeyRing::default();
-    let stopping = Arc::new(AtomicBool::new(false));
+    let (stopping, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (answer, read) = async_channel::bounded(1);
     let (hints, hinted) = sync_channel(1);
     let (alive, ended) = sync_channel(0);
     let events = use_events.then(|| Events::new(path, hints.clone()));
@@ -51,23 +55,49 @@ pub(super) fn start_with(path: &Path, use_events: bool) -> io::Result<(KeyRing, 
         events,
         shown: None,
         hinted,
-        stopping,
+        stopping: Arc::clone(&stopping),
     };
-    let stopping = Arc::clone(&watch.stopping);
+    let was_asked = Arc::clone(&asked);
     watch.look(true);
+    if is_mount_point(path) {
+        warn!(
+            path = %path.display(),
+            "the key file is itself a mount point: a file that replaces it outside is never seen here; mount its folder"
+        );
+    }
     let thread = thread::Builder::new().name("ksana-keys".into()).spawn(move || {
         let _alive: SyncSender<()> = alive;
         while let Some(is_hinted) = watch.wait() {
-            watch.look(is_hinted);
+            let is_asked = was_asked.swap(false, Ordering::AcqRel);
+            watch.look(is_hinted || is_asked);
+            if is_asked {
+                // An answer that nobody has taken yet says the same.
+                let _ = answer.try_send(());
+            }
         }
     })?;
-    Ok((ring, KeyWatcher { stopping, hints, ended, thread: Some(thread) }))
+    Ok((ring, KeyWatcher { stopping, asked, read, hints, ended, thread: Some(thread) }))
 }
 
 impl KeyWatcher {
     /// Whether the thread still looks. If not, and nobody stopped it, no key can be revoked any more.
     pub fn is_running(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Has the file read now, whatever it shows of itself; [`KeyWatcher::read`] tells when that is done.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+        // A hint that waits already wakes the thread as well.
+        let _ = self.hints.try_send(());
+    }
+
+    /// Waits until the file has been read after a call of [`KeyWatcher::ask`]; for ever where there was none.
+    pub async fn read(&self) {
+        if self.read.recv().await.is_err() {
+            // The thread died, which is noticed elsewhere.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Stops the thread and waits for its end, for at most `patience`; false if it hangs, on a

@@ -301,6 +301,8 @@ impl Scheduler {
 
     async fn take_disk_event(&mut self) -> Result<Option<io::Result<crate::store::SnapshotDone>>, Fatal> {
         let event = self.parts.disk.recv().await.expect("the store's helpers live as long as the store");
+        // The loop is over, and a large jobs.json takes its time.
+        self.parts.vitals.turned();
         let now = self.parts.clock.now().steady;
         let result = self.parts.store.take_event(event, &self.parts.engine.read(), now).map_err(Fatal::Sync)?;
         self.answer_synced();

@@ -83,6 +83,7 @@ fn a_docker_bind_mount_of_the_folder() {
     let Some(builder) = builder.with_a_mount(&mount) else { return };
     let ksana = builder.start();
     assert_eq!(status(&ksana, "first"), 200);
+    assert!(ksana.log.find("warn", &["mount point"]).is_empty(), "a folder is as it should be");
     for round in 0..2 {
         let (placed, renamed) = (format!("in-place-{round}"), format!("renamed-{round}"));
         fs::write(host.join("api_keys.txt"), &placed).expect("own folder");
@@ -94,4 +95,16 @@ fn a_docker_bind_mount_of_the_folder() {
     }
     fs::remove_file(host.join("api_keys.txt")).expect("it is there");
     becomes(&ksana, "renamed-1", 403);
+}
+
+#[test]
+fn a_mount_of_the_file_alone_is_warned_of_at_the_start() {
+    let builder = Builder::new().file("host.txt", "first\n");
+    let (host, inside) = (builder.path("host.txt"), builder.path("config/api_keys.txt"));
+    let mount = format!("mount --bind '{}' '{}'", host.display(), inside.display());
+    let Some(builder) = builder.with_a_mount(&mount) else { return };
+    let ksana = builder.start();
+    assert_eq!(status(&ksana, "first"), 200);
+    let lines = ksana.log.find("warn", &["mount point", "api_keys.txt", "folder"]);
+    assert_eq!(lines.len(), 1, "{}", ksana.log.text());
 }

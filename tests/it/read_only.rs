@@ -27,15 +27,9 @@ fn a_folder_that_becomes_read_only_refuses_changes_until_it_is_writable_again() 
     let id = ksana.create_id(&hourly(&receiver.url("/")));
     ksana.create(&with(every(&receiver.url("/tick"), "100ms"), &json!({"name": "tick"})));
     disk.make_read_only();
-    // The segment that is open takes changes until a new one is due.
-    let mut round = 0;
-    eventually("changes to be refused", || {
-        round += 1;
-        let answer = ksana.patch(&id, &json!({"name": format!("name {round}")}));
-        (answer.status != 200).then(|| answer.refusal(503))
-    });
+    let name = ksana.rename_until_refused(&id);
     let before = still(&ksana);
-    assert_eq!(before[0]["name"], format!("name {}", round - 1), "what was refused has changed nothing");
+    assert_eq!(before[0]["name"], name, "what was refused has changed nothing");
     assert!(await_ready(&ksana, 503).contains("Read-only"));
     ksana.bare("GET", "/health").send().expect(200);
     for action in ["pause", "run-now"] {

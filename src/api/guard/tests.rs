@@ -3,13 +3,14 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use futures_lite::future::block_on;
-use futures_lite::{AsyncReadExt, FutureExt};
+use futures_lite::AsyncReadExt;
 use trillium::{Conn, Method};
 
 use super::*;
 use crate::api::Server;
 use crate::api::testing::{Client, PATIENCE, eventually, guarded, patient};
+
+mod ending;
 
 /// A deadline that a test waits for.
 const SHORT: Duration = Duration::from_millis(100);
@@ -151,7 +152,7 @@ fn expiry_is_sticky() {
 
 #[test]
 fn working_on_an_answer_has_no_deadline() {
-    let guard = guard(Deadlines { head: SHORT, body: SHORT, idle: SHORT, stall: SHORT });
+    let guard = guard(Deadlines { head: SHORT, body: SHORT, idle: SHORT, stall: SHORT, ending: SHORT });
     let server = guarded(&guard, async |conn: Conn| {
         async_io::Timer::after(SHORT * 3).await;
         conn.ok("late")
@@ -299,67 +300,6 @@ fn at_the_cap_who_is_being_answered_stays() {
     assert_eq!(Client::to(server.address()).send(GET).answer().status, 200);
     drop(go);
     assert_eq!(busy.answer().status, 200);
-}
-
-/// Idle, silent and half-open clients hold up no shutdown, and whole requests are answered.
-#[test]
-fn shutdown_waits_for_whole_requests_only() {
-    let guard = guard(patient());
-    let (go, gone) = async_channel::bounded::<()>(1);
-    let server = held(&guard, gone);
-    let mut others = ["", GET, HALF_HEAD, HALF_BODY].map(|sent| {
-        let mut client = Client::to(server.address());
-        client.send(sent);
-        if sent == GET {
-            client.answer();
-        }
-        client
-    });
-    let mut pipelined = Client::to(server.address());
-    pipelined.send([GET, HALF_HEAD].concat()).answer();
-    let mut busy = Client::to(server.address());
-    busy.send("GET /held HTTP/1.1\r\nHost: x\r\n\r\n");
-    eventually("it is being answered", || server.held.lock().is_ok_and(|held| *held == 1));
-
-    let address = server.address();
-    let mut shut_down = Box::pin(server.server.shut_down(PATIENCE));
-    let poll = |shut_down: &mut std::pin::Pin<Box<_>>| block_on(futures_lite::future::poll_once(shut_down));
-    assert_eq!(poll(&mut shut_down), None);
-    for client in others.iter_mut().chain([&mut pipelined]) {
-        assert!(client.is_ended());
-    }
-    assert_eq!(poll(&mut shut_down), None, "a whole request waits for its answer");
-    drop(go);
-    assert!(block_on(shut_down), "in time");
-    let answer = busy.answer();
-    assert_eq!((answer.status, answer.header("Connection")), (200, Some("close")));
-    assert!(busy.is_ended());
-    assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens any more");
-}
-
-/// A body whose last bytes come after the shutdown began is not waited for.
-#[test]
-fn nothing_is_waited_for_after_the_end_has_begun() {
-    let guard = guard(patient());
-    let server = guarded(&guard, echo);
-    guard.close_unfinished();
-    let mut late = Client::to(server.address());
-    late.try_send(HALF_BODY);
-    assert!(late.is_ended());
-}
-
-#[test]
-fn a_shutdown_has_a_deadline() {
-    let guard = guard(patient());
-    let server = guarded(&guard, flood);
-    let mut busy = Client::to(server.address());
-    busy.send(GET).head();
-    let outcome = server.shut_down(SHORT).or(async {
-        async_io::Timer::after(PATIENCE).await;
-        panic!("no deadline")
-    });
-    assert!(!block_on(outcome));
-    eventually("what was not answered is cut off", || guard.open() == 0);
 }
 
 /// A server whose `/held` is answered when the channel is closed.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::Response;
 use super::ksana::Ksana;
@@ -60,6 +60,18 @@ impl Ksana {
 
     pub(crate) fn await_status(&self, id: &str, status: &str) -> Value {
         self.await_job(id, &format!("the status {status}"), |job| job["last_status"] == status)
+    }
+
+    /// Renames a job until the disk refuses, because the segment that is open takes changes until a new one is due.
+    /// Gives the name that it has then.
+    pub(crate) fn rename_until_refused(&self, id: &str) -> String {
+        let mut round = 0;
+        eventually("changes to be refused", || {
+            round += 1;
+            let answer = self.patch(id, &json!({"name": format!("name {round}")}));
+            (answer.status != 200).then(|| answer.refusal(503))
+        });
+        format!("name {}", round - 1)
     }
 
     /// Lets time pass as the daemon sees it: waits until a job that is due in `millis` has been fired.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::chown;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -32,6 +33,8 @@ pub(crate) struct Builder {
     program: PathBuf,
     arguments: Vec<String>,
     user: Option<u32>,
+    /// What the daemon inherits as its descriptor 3.
+    socket: Option<OwnedFd>,
 }
 
 impl Builder {
@@ -49,7 +52,14 @@ impl Builder {
             ("AUTH_KEYS_FILE", path("config/api_keys.txt")),
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value)).into();
-        Self { folder, env, program: env!("CARGO_BIN_EXE_ksana").into(), arguments: Vec::new(), user: None }
+        Self {
+            folder,
+            env,
+            program: env!("CARGO_BIN_EXE_ksana").into(),
+            arguments: Vec::new(),
+            user: None,
+            socket: None,
+        }
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<str>) -> Self {
@@ -109,6 +119,12 @@ impl Builder {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).chain([inner]);
         self.arguments.splice(0..0, arguments);
         self.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+    }
+
+    /// Hands an open descriptor over, as systemd hands over a socket.
+    pub(crate) fn with_socket(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.socket = Some(socket.into());
+        self.through(&["sh", "-c", "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\""])
     }
 
     /// Watches some system calls of the daemon, and tampers with them where `inject` says so; nothing, and
@@ -197,7 +213,8 @@ impl Ksana {
         let builder = &self.builder;
         let mut command = Command::new(&builder.program);
         command.args(&builder.arguments).env_clear().envs(&builder.env).current_dir(builder.folder.path());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let socket = builder.socket.as_ref().map(|socket| socket.try_clone().expect("descriptors are left"));
+        command.stdin(socket.map_or_else(Stdio::null, Stdio::from)).stdout(Stdio::piped()).stderr(Stdio::piped());
         if let Some(user) = builder.user {
             command.uid(user).gid(user);
         }

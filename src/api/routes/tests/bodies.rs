@@ -9,7 +9,7 @@ where
 {
     let api = api();
     let routes = Router::new().post("/", endpoint(&api, function));
-    guarded(&Guard::new(patient(), 100), (Frame, Authorization::new(api.keys.clone()), routes, no_such_route))
+    guarded(&Guard::new(patient(), 100), (Frame::of(&api), Authorization::new(api.keys.clone()), routes, no_such_route))
 }
 
 #[derive(serde::Deserialize)]

@@ -221,13 +221,14 @@ fn answers_before_any_handler_are_ours_too() {
 }
 
 #[test]
-fn a_taken_port_is_an_error() {
+fn an_answer_at_the_end_says_that_the_connection_closes() {
     let api = api();
     let server = served(&api);
-    let again = futures_lite::future::block_on(Server::start("127.0.0.1", server.address().port(), 100, &api));
-    assert_eq!(again.expect_err("it is taken").kind(), std::io::ErrorKind::AddrInUse);
-    let nowhere = futures_lite::future::block_on(Server::start("no such host", 0, 100, &api));
-    assert!(nowhere.is_err());
+    let mut client = Client::to(server.address());
+    assert_eq!(client.ask("GET /jobs/a").header("Connection"), None);
+    api.vitals.set_shutting_down();
+    assert_eq!(client.ask("GET /jobs/a").header("Connection"), Some("close"));
+    assert!(client.is_ended());
 }
 
 /// Sends a request to the whole service, and returns what the log says of it.
