@@ -13,10 +13,31 @@ pub enum Command {
     Serve,
     /// `check`: say what is wrong with the settings and the files, and end.
     Check,
+    /// `healthcheck`: ask the running service how it is, and end.
+    Healthcheck(Probe),
     /// `--help`, `-h`.
     Help,
     /// `--version`, `-V`.
     Version,
+}
+
+/// What a health check asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// Whether the process answers.
+    Health,
+    /// `--ready`: whether it should get requests.
+    Ready,
+}
+
+impl Probe {
+    /// The endpoint that tells.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Health => "/health",
+            Self::Ready => "/ready",
+        }
+    }
 }
 
 /// A command line that asks for nothing that there is. Shown as one sentence.
@@ -35,6 +56,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
     let Some(argument) = arguments.next() else { return Ok(Command::Serve) };
     let command = match argument.to_str() {
         Some("check") => Command::Check,
+        Some("healthcheck") => match arguments.next() {
+            None => return Ok(Command::Healthcheck(Probe::Health)),
+            Some(argument) if argument == "--ready" => Command::Healthcheck(Probe::Ready),
+            Some(argument) => return Err(UsageError { argument }),
+        },
         Some("--help" | "-h") => Command::Help,
         Some("--version" | "-V") => Command::Version,
         _ => return Err(UsageError { argument }),
@@ -49,7 +75,10 @@ impl fmt::Display for UsageError {
     #[expect(clippy::unnecessary_debug_formatting, reason = "quotes and escapes are wanted")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let argument = &self.argument;
-        write!(f, "unexpected argument {argument:?}; accepted is one of check, --help, --version, or none to serve")
+        write!(
+            f,
+            "unexpected argument {argument:?}; accepted is one of check, healthcheck [--ready], --help, --version, or none to serve"
+        )
     }
 }
 
@@ -65,10 +94,12 @@ pub fn help() -> String {
     let mut text = String::from(
         "Ksana calls HTTP endpoints at the right moment.
 
-Usage: ksana [check | --help | --version]
+Usage: ksana [check | healthcheck [--ready] | --help | --version]
 
-  (nothing)      runs the service until SIGTERM or SIGINT
+  (nothing)      runs the service until SIGTERM or SIGINT; SIGHUP reads the key file at once
   check          says what is wrong with the settings and the files, and ends
+  healthcheck    asks /health of the running service, as HOST and PORT say, or
+                 with --ready asks /ready; ends with 0 if the answer is 200, else with 1
   -h, --help     prints this text
   -V, --version  prints the version
 
@@ -104,6 +135,8 @@ mod tests {
     fn one_argument_or_none() {
         assert_eq!(parsed(&[]), Ok(Command::Serve));
         assert_eq!(parsed(&["check"]), Ok(Command::Check));
+        assert_eq!(parsed(&["healthcheck"]), Ok(Command::Healthcheck(Probe::Health)));
+        assert_eq!(parsed(&["healthcheck", "--ready"]), Ok(Command::Healthcheck(Probe::Ready)));
         assert_eq!(parsed(&["--help"]), Ok(Command::Help));
         assert_eq!(parsed(&["-h"]), Ok(Command::Help));
         assert_eq!(parsed(&["--version"]), Ok(Command::Version));
@@ -117,6 +150,9 @@ mod tests {
             (&["--port=1"], "\"--port=1\""),
             (&[""], "\"\""),
             (&["check", "--help"], "\"--help\""),
+            (&["healthcheck", "ready"], "\"ready\""),
+            (&["healthcheck", "--ready", "--ready"], "\"--ready\""),
+            (&["--ready"], "\"--ready\""),
             (&["--nonsense", "check"], "\"--nonsense\""),
         ] {
             let told = parsed(arguments).expect_err(named);

@@ -11,6 +11,7 @@ pub mod config;
 pub mod daemon;
 pub mod engine;
 pub mod executor;
+pub mod healthcheck;
 pub mod inbox;
 pub mod job;
 pub mod keys;

@@ -192,6 +192,10 @@ pub const ANSWER_STALL_SECS_MAX: u64 = 30;
 pub const LOOP_TURN_SECS_MAX: u64 = 5;
 /// Such a part of the watchdog's time passes before it is given the next sign of life.
 pub const WATCHDOG_FEEDS: u32 = 4;
+/// How long `ksana healthcheck` waits for the whole answer.
+pub const HEALTHCHECK_SECS: u64 = 5;
+/// What it reads of an answer.
+pub const HEALTHCHECK_BYTES_MAX: usize = 64 * 1024;
 /// How long a browser may remember a preflight's answer; Chromium caps it here, too.
 pub const PREFLIGHT_SECS_MAX: u32 = 7_200;
 /// When a client that was told 503 may come back: the store tries again about as often.

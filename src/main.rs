@@ -4,12 +4,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use ksana::cli::{self, Command};
-use ksana::{check, daemon};
+use ksana::{check, daemon, healthcheck};
 
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Serve) => daemon::serve(),
         Ok(Command::Check) => check::check(),
+        Ok(Command::Healthcheck(probe)) => healthcheck::healthcheck(probe.path()),
         Ok(Command::Help) => print(&cli::help()),
         Ok(Command::Version) => print(&cli::version()),
         Err(error) => {

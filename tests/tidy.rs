@@ -35,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("engine", &["job"]),
     ("executor", &["alarm", "engine", "job"]),
+    ("healthcheck", &["config"]),
     ("inbox", &["engine", "job", "shared"]),
     ("job", &[]),
     ("keys", &[]),

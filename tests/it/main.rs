@@ -12,6 +12,7 @@ mod environment;
 mod faults;
 mod fsyncs;
 mod full_disk;
+mod healthcheck;
 mod job_limits;
 mod job_shape;
 mod jobs_file;
