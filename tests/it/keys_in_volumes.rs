@@ -4,8 +4,9 @@ use std::fs;
 
 use crate::support::{Builder, KEY, Ksana, SecretVolume, eventually};
 
+/// Nobody in a pod is root, so permissions count.
 fn start(builder: Builder, volume: &SecretVolume) -> Ksana {
-    builder.env("AUTH_KEYS_FILE", volume.file().display().to_string()).start()
+    builder.run_by_nobody().env("AUTH_KEYS_FILE", volume.file().display().to_string()).start()
 }
 
 fn status(ksana: &Ksana, key: &str) -> u16 {
@@ -20,11 +21,11 @@ fn becomes(ksana: &Ksana, key: &str, expected: u16) {
 fn the_data_link_of_a_volume_swapped_twice() {
     let builder = Builder::new();
     let volume = SecretVolume::new(builder.path("secret"));
-    volume.publish("first\n", 0o444);
+    volume.publish("first\n");
     let ksana = start(builder, &volume);
     assert_eq!(status(&ksana, "first"), 200);
     for (old, new) in [("first", "second"), ("second", "third"), ("third", "fourth")] {
-        volume.publish(&format!("{new}\n"), 0o444);
+        volume.publish(&format!("{new}\n"));
         becomes(&ksana, new, 200);
         assert_eq!(status(&ksana, old), 403);
     }
@@ -34,29 +35,44 @@ fn the_data_link_of_a_volume_swapped_twice() {
 fn a_swap_to_a_volume_without_a_key_revokes() {
     let builder = Builder::new();
     let volume = SecretVolume::new(builder.path("secret"));
-    volume.publish("first\n", 0o444);
+    volume.publish("first\n");
     let ksana = start(builder, &volume);
-    volume.publish("# revoked\n", 0o444);
+    volume.publish("# revoked\n");
     becomes(&ksana, "first", 403);
-    volume.publish("second\n", 0o444);
+    volume.publish("second\n");
     becomes(&ksana, "second", 200);
 }
 
 #[test]
-fn permissions_that_come_after_the_swap_keep_the_last_good_keys() {
-    let builder = Builder::new().run_by_nobody();
+fn a_secret_that_loses_the_name_revokes_until_it_has_it_again() {
+    let builder = Builder::new();
     let volume = SecretVolume::new(builder.path("secret"));
-    volume.publish(&format!("{KEY}\n"), 0o444);
+    volume.publish("first\n");
+    let ksana = start(builder, &volume);
+    for (old, new) in [("first", "second"), ("second", "third")] {
+        volume.publish_nothing();
+        assert!(!volume.file().is_symlink(), "the name is gone, not only what it leads to");
+        becomes(&ksana, old, 403);
+        volume.publish(&format!("{new}\n"));
+        becomes(&ksana, new, 200);
+    }
+}
+
+#[test]
+fn permissions_that_come_after_the_swap_keep_the_last_good_keys() {
+    let builder = Builder::new();
+    let volume = SecretVolume::new(builder.path("secret"));
+    volume.publish(&format!("{KEY}\n"));
     let ksana = start(builder, &volume);
     for round in 0..2 {
         let (mark, key) = (ksana.log.mark(), format!("late-{round}"));
         let last_good = if round == 0 { KEY.to_owned() } else { format!("late-{}", round - 1) };
-        volume.publish(&key, 0o000);
+        volume.publish_unreadable(&key);
         eventually("an error that names the file", || {
             ksana.log.since(mark).into_iter().find(|line| line.level() == "error" && line.has(&["api_keys.txt"]))
         });
         assert_eq!(status(&ksana, &last_good), 200, "an unreadable file revokes nothing");
-        volume.open_up();
+        volume.permit();
         becomes(&ksana, &key, 200);
         assert_eq!(status(&ksana, &last_good), 403);
     }
@@ -67,11 +83,11 @@ fn the_volume_emptied_and_filled_again() {
     let builder = Builder::new();
     let folder = builder.path("secret");
     let volume = SecretVolume::new(folder.clone());
-    volume.publish("first\n", 0o444);
+    volume.publish("first\n");
     let ksana = start(builder, &volume);
     fs::remove_dir_all(&folder).expect("own folder");
     becomes(&ksana, "first", 403);
-    SecretVolume::new(folder).publish("second\n", 0o444);
+    SecretVolume::new(folder).publish("second\n");
     becomes(&ksana, "second", 200);
 }
 

@@ -24,7 +24,7 @@ use super::{Call, Folder, eventually, eventually_within, now};
 pub(crate) const KEY: &str = "test-key";
 
 /// Whom the daemon runs as where a test needs permissions to count and is itself run by root.
-const NOBODY: u32 = 65534;
+pub(super) const NOBODY: u32 = 65534;
 
 /// A daemon that is not started yet.
 pub(crate) struct Builder {
@@ -144,9 +144,10 @@ impl Builder {
     /// Makes file permissions count for the daemon, also where root runs the tests.
     pub(crate) fn run_by_nobody(mut self) -> Self {
         if getuid().is_root() {
-            // The build's own folder may be closed to others.
+            // The build's own folder may be closed to others. The copy is made by another process, because a file that
+            // this one writes cannot be run while a child of another test still has the descriptor.
             let program = self.path("ksana");
-            fs::copy(&self.program, &program).expect("the binary can be read");
+            assert!(works(Command::new("cp").args([&self.program, &program])), "the binary can be read");
             self.program = program;
             for name in ["data", "config"] {
                 chown(self.path(name), Some(NOBODY), Some(NOBODY)).expect("root may give away");
