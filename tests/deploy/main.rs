@@ -1,0 +1,4 @@
+//! What `deploy/` ships, held against the tools that read it, and run for real.
+
+mod kubernetes;
+mod support;
