@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::{Config, Host};
 use crate::limits::{HEALTHCHECK_BYTES_MAX, HEALTHCHECK_SECS};
+use crate::listen::connect_unix;
 
 /// Asks `/health`, or `/ready`, of the service that runs with the settings of this environment. Prints its answer and
 /// succeeds if that is 200; in every other case the exit code is 1, the one that container runtimes take for ill.
@@ -57,7 +58,9 @@ fn ask(path: &str) -> Result<String, Failure> {
     let deadline = Instant::now() + Duration::from_secs(HEALTHCHECK_SECS);
     let (address, answer) = match &config.host {
         Host::Unix(path_of_socket) => {
-            let answer = UnixStream::connect(path_of_socket).and_then(|stream| exchange(stream, path, deadline));
+            let answer = connect_unix(path_of_socket, remaining(deadline))
+                .map_err(timed_out)
+                .and_then(|stream| exchange(stream, path, deadline));
             (format!("unix:{}", path_of_socket.display()), answer)
         }
         Host::Ip(_) if config.port == 0 => return Err(Failure::AnyPort),
@@ -116,12 +119,15 @@ fn exchange(mut stream: impl Stream, path: &str, deadline: Instant) -> io::Resul
             Ok(0) => break,
             Ok(count) => answer.extend_from_slice(&piece[..count]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // What a socket's timeout looks like on Linux.
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(ErrorKind::TimedOut.into()),
-            Err(error) => return Err(error),
+            Err(error) => return Err(timed_out(error)),
         }
     }
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// What a socket's timeout looks like on Linux, in words.
+fn timed_out(error: io::Error) -> io::Error {
+    if error.kind() == ErrorKind::WouldBlock { ErrorKind::TimedOut.into() } else { error }
 }
 
 /// Zero would mean without a bound.

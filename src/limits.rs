@@ -112,6 +112,10 @@ pub const CONNECTIONS_DEFAULT: u64 = 4_096;
 pub const CONNECTIONS_MAX: u64 = 1_000_000;
 /// What the address of a Unix socket holds on Linux (`unix(7)`), less the byte that ends it.
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// A socket that gives no connection is asked again after this; descriptors that have run out do not come back sooner.
+pub const ACCEPT_REST_MILLIS: u64 = 100;
+/// It is told of no more often than this.
+pub const ACCEPT_WARN_REST_SECS: u64 = 60;
 /// The clock that wakes the scheduler is no finer.
 pub const LATE_WARN_MILLIS_MIN: i64 = 1;
 /// A warning that waits for longer than a day warns nobody.
@@ -184,12 +188,16 @@ pub const REQUEST_HEAD_SECS_MAX: u64 = 10;
 pub const REQUEST_BODY_SECS_MAX: u64 = 30;
 /// Longer than the 60 s after which common proxies drop their own side of an idle connection.
 pub const CONNECTION_IDLE_SECS_MAX: u64 = 75;
-/// At the end, what began less than this ago is still waited for: a connection's first byte, a head's or a body's rest.
+/// At the end, what began less than this ago is still waited for: a connection, the pause behind an answer, a head, a body.
 pub const ENDING_CONNECTION_MILLIS: u64 = 500;
 /// A client that takes not one byte of its answer for this long is gone.
 pub const ANSWER_STALL_SECS_MAX: u64 = 30;
 /// The scheduler's loop turns at least once a second; five missed turns are no accident.
 pub const LOOP_TURN_SECS_MAX: u64 = 5;
+/// How long the service manager is waited for with what it must hear: the start, a reload, the end.
+pub const MANAGER_SECS: u64 = 1;
+/// How long a Unix socket of somebody else is waited for, to see whether he lives.
+pub const SOCKET_CONNECT_SECS: u64 = 1;
 /// Such a part of the watchdog's time passes before it is given the next sign of life.
 pub const WATCHDOG_FEEDS: u32 = 4;
 /// How long `ksana healthcheck` waits for the whole answer.

@@ -4,13 +4,18 @@ use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{self, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use listenfd::ListenFd;
+use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_acceptconn};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use crate::config::Host;
+use crate::limits::SOCKET_CONNECT_SECS;
 
 /// A socket that takes connections.
 #[derive(Debug)]
@@ -51,15 +56,16 @@ impl fmt::Display for ListenError {
             Self::Bind(address, error) => write!(f, "cannot listen on {address}: {error}; HOST and PORT say where"),
             Self::Inherited(index) => write!(
                 f,
-                "cannot listen on descriptor {} that LISTEN_FDS tells of; accepted is a stream socket, of TCP or of a path",
+                "cannot listen on descriptor {} that LISTEN_FDS tells of; accepted is a listening stream socket, of TCP or of a path",
                 index + 3
             ),
         }
     }
 }
 
-/// The sockets that the service manager opened for us (`sd_listen_fds(3)`). To be called before other threads are
-/// started, because it takes the variables that tell of them out of the environment.
+/// The sockets that the service manager opened for us (`sd_listen_fds(3)`). To be called before anything else opens a
+/// descriptor or starts a thread: it takes the descriptors by their numbers, and the variables that tell of them out of
+/// the environment.
 ///
 /// # Errors
 ///
@@ -74,6 +80,8 @@ pub fn inherited() -> Result<Vec<Listener>, ListenError> {
             Ok(listener) => listener.map(Listener::Tcp),
             Err(_) => sockets.take_unix_listener(index).ok().flatten().map(unix),
         };
+        // A connection looks like a listener, but for this.
+        let listener = listener.filter(|listener| socket_acceptconn(listener).unwrap_or(false));
         listeners.push(listener.ok_or(ListenError::Inherited(index))?);
     }
     Ok(listeners)
@@ -106,7 +114,21 @@ fn bind_unix(path: &Path) -> io::Result<Listener> {
 /// Whether the file is a socket of a process that was killed.
 fn is_left_over(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    is_socket && UnixStream::connect(path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    let wait = Duration::from_secs(SOCKET_CONNECT_SECS);
+    is_socket && connect_unix(path, wait).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+}
+
+/// Connects to a Unix socket, and waits for room in its queue for so long at most; the standard library waits for ever.
+///
+/// # Errors
+///
+/// Why it cannot; `WouldBlock` where there is no room.
+pub fn connect_unix(path: &Path, wait: Duration) -> io::Result<UnixStream> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    // A connection of this kind waits as long as a write may.
+    set_socket_timeout(&socket, Timeout::Send, Some(wait))?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket.into())
 }
 
 impl Listener {
@@ -147,6 +169,15 @@ impl fmt::Display for Address {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(Some(path)) => write!(f, "unix:{}", path.display()),
             Self::Unix(None) => f.write_str("a Unix socket without a path"),
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(listener, _) => listener.as_fd(),
         }
     }
 }

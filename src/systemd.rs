@@ -5,20 +5,21 @@
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io;
-#[cfg(target_os = "linux")]
-use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::os::unix::net::UnixDatagram;
 use std::process;
 use std::time::Duration;
 
-use rustix::net::{SendFlags, send};
+use rustix::net::{SendFlags, SocketAddrUnix, sendto};
 use rustix::time::{ClockId, clock_gettime};
+
+use crate::limits::MANAGER_SECS;
 
 /// The way to the service manager.
 #[derive(Debug, Default)]
 pub struct Manager {
-    socket: Option<UnixDatagram>,
+    /// Not connected: a manager that makes its socket anew is told the next thing all the same.
+    way: Option<(UnixDatagram, SocketAddrUnix)>,
     /// How long it waits for a sign of life before it kills the process.
     watchdog: Option<Duration>,
 }
@@ -33,8 +34,8 @@ impl Manager {
     fn from_vars<T: AsRef<OsStr>>(get: impl Fn(&str) -> Option<T>) -> Self {
         let Some(name) = get("NOTIFY_SOCKET") else { return Self::default() };
         let name = name.as_ref();
-        let socket = match connect(name.as_bytes()) {
-            Ok(socket) => socket,
+        let way = match way_to(name.as_bytes()) {
+            Ok(way) => way,
             Err(error) => {
                 tracing::warn!(socket = %name.display(), %error, "the service manager cannot be told anything");
                 return Self::default();
@@ -43,7 +44,7 @@ impl Manager {
         let number = |name| get(name)?.as_ref().to_str()?.parse::<u64>().ok();
         let is_meant = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(process::id()));
         let watchdog = number("WATCHDOG_USEC").filter(|usec| is_meant && *usec > 0).map(Duration::from_micros);
-        Self { socket: Some(socket), watchdog }
+        Self { way: Some(way), watchdog }
     }
 
     /// How long it waits for [`Manager::alive`] before it ends the process; `None` where it does not.
@@ -53,62 +54,66 @@ impl Manager {
 
     /// The service is up, or has taken over its new configuration.
     pub fn ready(&self) {
-        self.tell("READY=1");
+        self.tell("READY=1", Self::WAIT);
     }
 
     /// The configuration is being read again; [`Manager::ready`] ends it.
     pub fn reloading(&self) {
         let now = clock_gettime(ClockId::Monotonic);
         let usec = now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1_000);
-        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={usec}"));
+        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={usec}"), Self::WAIT);
     }
 
     /// The service is about to end.
     pub fn stopping(&self) {
-        self.tell("STOPPING=1");
+        self.tell("STOPPING=1", Self::WAIT);
     }
 
-    /// What `systemctl status` is to show.
+    /// What `systemctl status` is to show. Waits for nobody.
     pub fn status(&self, status: impl Display) {
         // A line ends a message's item.
-        self.tell(&format!("STATUS={}", status.to_string().replace('\n', " ")));
+        self.tell(&format!("STATUS={}", status.to_string().replace('\n', " ")), SendFlags::DONTWAIT);
     }
 
-    /// A sign of life for the watchdog; false if it did not get through, and has to be given again.
+    /// A sign of life for the watchdog; false if it did not get through, and has to be given again. Waits for nobody.
     pub fn alive(&self) -> bool {
-        self.send("WATCHDOG=1").is_ok()
+        self.send("WATCHDOG=1", SendFlags::DONTWAIT).is_ok()
     }
 
-    fn tell(&self, message: &str) {
-        if let Err(error) = self.send(message) {
-            tracing::warn!(%error, message, "the service manager could not be told");
+    /// Waits while the manager's queue is full, which is short, but not for ever.
+    const WAIT: SendFlags = SendFlags::empty();
+
+    fn tell(&self, message: &str, flags: SendFlags) {
+        if let Err(error) = self.send(message, flags) {
+            tracing::warn!(%error, what = message, "the service manager could not be told");
         }
     }
 
-    /// Never waits: a manager whose queue is full must not stop what the message is about.
-    fn send(&self, message: &str) -> io::Result<()> {
-        let Some(socket) = &self.socket else { return Ok(()) };
-        send(socket, message.as_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?;
+    fn send(&self, message: &str, flags: SendFlags) -> io::Result<()> {
+        let Some((socket, address)) = &self.way else { return Ok(()) };
+        sendto(socket, message.as_bytes(), flags | SendFlags::NOSIGNAL, address)?;
         Ok(())
     }
 }
 
 /// A path, or a name of the abstract namespace behind an `@`.
-fn connect(name: &[u8]) -> io::Result<UnixDatagram> {
+fn way_to(name: &[u8]) -> io::Result<(UnixDatagram, SocketAddrUnix)> {
     let address = match name {
         #[cfg(target_os = "linux")]
-        [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
-        [b'/', ..] => SocketAddr::from_pathname(OsStr::from_bytes(name))?,
+        [b'@', name @ ..] => SocketAddrUnix::new_abstract_name(name)?,
+        [b'/', ..] => SocketAddrUnix::new(OsStr::from_bytes(name))?,
         _ => return Err(io::Error::other("accepted is an absolute path, or a name that begins with @")),
     };
     let socket = UnixDatagram::unbound()?;
-    socket.connect_addr(&address)?;
-    Ok(socket)
+    socket.set_write_timeout(Some(Duration::from_secs(MANAGER_SECS)))?;
+    Ok((socket, address))
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::SocketAddr;
 
     use super::*;
 
@@ -118,9 +123,19 @@ mod tests {
         String::from_utf8(bytes[..count].to_vec()).expect("text")
     }
 
+    impl Manager {
+        /// One that lets so long pass, and the socket on which it listens, which waits for nothing.
+        pub(crate) fn for_test(watchdog: Option<Duration>) -> (Self, UnixDatagram) {
+            let usec = watchdog.map(|watchdog| ("WATCHDOG_USEC", watchdog.as_micros().to_string()));
+            let (manager, socket) = managed(usec.as_slice());
+            socket.set_nonblocking(true).expect("it is open");
+            (manager, socket)
+        }
+    }
+
     /// A manager, and the socket on which it listens.
     fn managed(vars: &[(&str, String)]) -> (Manager, UnixDatagram) {
-        let name = format!("ksana-test-{}-{}", process::id(), uuid::Uuid::new_v4());
+        let name = format!("ksana-test-{}", uuid::Uuid::new_v4());
         let address = SocketAddr::from_abstract_name(&name).expect("a name");
         let socket = UnixDatagram::bind_addr(&address).expect("nobody else has this name");
         let mut all: BTreeMap<_, _> = vars.iter().map(|(name, value)| (*name, value.clone())).collect();
@@ -161,18 +176,47 @@ mod tests {
     }
 
     #[test]
-    fn a_manager_that_reads_nothing_holds_nobody_up() {
-        let (manager, _socket) = managed(&[]);
+    fn a_full_queue_holds_no_sign_of_life_up_and_loses_no_start() {
+        let (manager, socket) = managed(&[]);
         let full = (0..100_000).any(|_| !manager.alive());
         assert!(full, "no queue holds as much");
+        manager.status("lost");
+        let reader = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut all = Vec::new();
+                while all.last().is_none_or(|last| last != "READY=1") {
+                    all.push(told(&socket));
+                }
+                all
+            });
+            manager.ready();
+            reader.join().expect("READY=1 comes")
+        });
+        assert!(!reader.iter().any(|message| message.starts_with("STATUS=")));
+    }
+
+    #[test]
+    fn a_manager_that_comes_back_is_told_again() {
+        let path = std::env::temp_dir().join(format!("ksana-manager-{}", uuid::Uuid::new_v4()));
+        let named = path.to_str().expect("text");
+        let bind = || UnixDatagram::bind(&path).expect("a free path");
+        let first = bind();
+        let manager = Manager::from_vars(|name| (name == "NOTIFY_SOCKET").then_some(named));
+        assert!(manager.alive());
+        drop(first);
+        std::fs::remove_file(&path).expect("it is there");
+        assert!(!manager.alive());
+        let second = bind();
         manager.ready();
+        assert_eq!(told(&second), "READY=1");
+        std::fs::remove_file(&path).expect("it is there");
     }
 
     #[test]
     fn without_a_manager_nothing_is_said() {
-        for socket in [None, Some("vsock:2:1"), Some("@ksana-nobody-has-this"), Some("/proc/no/such"), Some("")] {
+        for socket in [None, Some("vsock:2:1"), Some("relative"), Some("")] {
             let manager = Manager::from_vars(|name| socket.filter(|_| name == "NOTIFY_SOCKET"));
-            assert!(manager.socket.is_none(), "{socket:?}");
+            assert!(manager.way.is_none(), "{socket:?}");
             manager.ready();
             assert!(manager.alive());
         }

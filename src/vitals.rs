@@ -69,9 +69,7 @@ impl Vitals {
     /// The scheduler's loop has made a turn, or made progress with its end. It does so at least once a second, and
     /// nothing else feeds the watchdog.
     pub fn turned(&self) {
-        let now = Instant::now();
-        self.turned_at(now);
-        self.feed_at(now);
+        self.turned_at(Instant::now());
     }
 
     /// The store refuses changes, with the reason; `None` when it takes them again.
@@ -107,6 +105,7 @@ impl Vitals {
 
     fn turned_at(&self, now: Instant) {
         self.turned_ms.store(self.millis(now), Ordering::Relaxed);
+        self.feed_at(now);
     }
 
     fn feed_at(&self, now: Instant) {
@@ -154,6 +153,29 @@ mod tests {
         vitals.turned_at(after(7));
         assert_eq!(vitals.readiness_at(after(11)), Readiness::default());
         assert_eq!(vitals.readiness_at(after(3_607)).reasons, ["the scheduler's loop has not turned for 3600 s"]);
+    }
+
+    #[test]
+    fn the_watchdog_is_fed_by_turns_alone_and_not_by_each() {
+        let (manager, socket) = Manager::for_test(Some(Duration::from_secs(4)));
+        let vitals = Vitals::told_to(manager);
+        let fed = || {
+            let mut bytes = [0; 64];
+            std::iter::from_fn(|| socket.recv(&mut bytes).ok()).count()
+        };
+        let turned_after = |millis| vitals.turned_at(vitals.born + Duration::from_millis(millis));
+        vitals.set_workers_busy(true);
+        vitals.readiness();
+        assert_eq!(fed(), 0, "nothing has turned");
+        for (millis, expected) in [(999, 0), (1_000, 1), (1_999, 0), (2_001, 1), (60_000, 1)] {
+            turned_after(millis);
+            assert_eq!(fed(), expected, "after {millis} ms");
+        }
+        while vitals.manager.alive() {}
+        turned_after(70_000);
+        assert!(fed() > 1, "it was full of them");
+        turned_after(70_001);
+        assert_eq!(fed(), 1, "what did not get through is given again");
     }
 
     #[test]

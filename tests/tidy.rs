@@ -35,7 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("engine", &["job"]),
     ("executor", &["alarm", "engine", "job"]),
-    ("healthcheck", &["config"]),
+    ("healthcheck", &["config", "listen"]),
     ("inbox", &["engine", "job", "shared"]),
     ("job", &[]),
     ("keys", &[]),

@@ -11,7 +11,7 @@ use async_channel::{Receiver, Sender, bounded};
 #[derive(Debug)]
 pub(super) struct Connections {
     max: usize,
-    /// Set once, at shutdown: from then on nobody comes in, and nobody waits for a client's bytes for long.
+    /// Set once, at shutdown: from then on nobody comes in, and no client is waited for for long.
     ending: AtomicBool,
     /// Closes with that.
     open: (Sender<()>, Receiver<()>),
@@ -91,7 +91,7 @@ impl Connections {
         Place { connections: Arc::clone(self), seat, rank, standing: Standing::Unfinished }
     }
 
-    /// Lets nobody in any more, and ends every connection that is not in the middle of something, now and from now on.
+    /// Lets nobody in any more, and wakes every connection that is waited for: how long it still is, its guard knows.
     pub(super) fn end(&self) {
         self.ending.store(true, Ordering::SeqCst);
         self.open.0.close();
@@ -207,7 +207,7 @@ impl Place {
         self.seat.cut.load(Ordering::SeqCst)
     }
 
-    /// Whether clients that have not sent a whole request are no longer waited for.
+    /// Whether no client is waited for for long any more.
     pub(super) fn is_ending(&self) -> bool {
         self.connections.ending.load(Ordering::SeqCst)
     }

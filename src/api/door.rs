@@ -4,7 +4,10 @@
 //! of every Unix socket, also of one that the service manager goes on listening on.
 
 use std::io;
+use std::time::{Duration, Instant};
 
+use async_channel::Sender;
+use async_io::Timer;
 use futures_lite::FutureExt;
 use smol::net::unix::{UnixListener, UnixStream};
 use smol::net::{TcpListener, TcpStream};
@@ -12,13 +15,17 @@ use trillium_server_common::{Binding, Server};
 use trillium_smol::{SmolRuntime, SmolTransport, SmolUdpSocket};
 
 use super::guard::{Guard, Guarded};
+use crate::limits::{ACCEPT_REST_MILLIS, ACCEPT_WARN_REST_SECS};
 use crate::listen::{Listener, SocketFile};
 
 /// A [`Listener`] that waits without a thread, until the guard lets nobody in any more.
 #[derive(Debug)]
 pub(super) struct Door {
-    listener: Option<Waiting>,
+    /// With its own end of a channel that closes when all doors are closed.
+    open: Option<(Waiting, Sender<()>)>,
     guard: Guard,
+    /// When it was last told of that nobody can come in.
+    warned: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -30,12 +37,21 @@ enum Waiting {
 type Stream = Binding<SmolTransport<TcpStream>, SmolTransport<UnixStream>>;
 
 impl Door {
-    pub(super) fn new(listener: Listener, guard: Guard) -> io::Result<Self> {
+    pub(super) fn new(listener: Listener, guard: Guard, open: Sender<()>) -> io::Result<Self> {
         let listener = match listener {
             Listener::Tcp(listener) => Waiting::Tcp(listener.try_into()?),
             Listener::Unix(listener, file) => Waiting::Unix(listener.try_into()?, file),
         };
-        Ok(Self { listener: Some(listener), guard })
+        Ok(Self { open: Some((listener, open)), guard, warned: None })
+    }
+
+    fn warn(&mut self, error: &io::Error) {
+        let now = Instant::now();
+        let rest = Duration::from_secs(ACCEPT_WARN_REST_SECS);
+        if self.warned.is_none_or(|warned| now.saturating_duration_since(warned) >= rest) {
+            self.warned = Some(now);
+            tracing::warn!(%error, "no connection can be taken; the socket is asked again and again");
+        }
     }
 }
 
@@ -54,15 +70,19 @@ impl Server for Door {
     type UdpTransport = SmolUdpSocket;
 
     async fn accept(&mut self) -> io::Result<Guarded<Stream>> {
-        if let Some(listener) = &self.listener {
+        while let Some((listener, _)) = &self.open {
             let ended = async {
                 self.guard.ended().await;
                 None
             };
-            if let Some(stream) = ended.or(async { Some(listener.accept().await) }).await {
-                return stream.map(|stream| self.guard.admit(stream));
+            match ended.or(async { Some(listener.accept().await) }).await {
+                Some(Ok(stream)) => return Ok(self.guard.admit(stream)),
+                Some(Err(error)) => {
+                    self.warn(&error);
+                    Timer::after(Duration::from_millis(ACCEPT_REST_MILLIS)).await;
+                }
+                None => self.open = None,
             }
-            self.listener = None;
         }
         std::future::pending().await
     }

@@ -38,8 +38,8 @@ pub struct Deadlines {
     pub idle: Duration,
     /// Any progress at all with taking an answer.
     pub stall: Duration,
-    /// What has just begun, once the server is ending: the first bytes, the rest of a head or of a body are on the
-    /// way, and a client that is cut off then takes a restart for an outage.
+    /// Each of these, once the server is ending: what has just begun is on its way, and a client that is cut off then
+    /// takes a restart for an outage.
     pub ending: Duration,
 }
 
@@ -74,7 +74,7 @@ impl Guard {
             transport,
             deadlines: self.deadlines,
             place: self.connections.enter(),
-            phase: Phase::Fresh { since: Instant::now() },
+            phase: Phase::Idle { since: Instant::now() },
             expired: false,
             alarm: Alarm::default(),
             stalled: None,
@@ -82,8 +82,8 @@ impl Guard {
         }
     }
 
-    /// Lets nobody in any more. What is half-way through has [`Deadlines::ending`] from its beginning; silent and idle
-    /// connections end now, and each other one with its answer.
+    /// Lets nobody in any more. Clients that are waited for have [`Deadlines::ending`] from when that began; every other
+    /// connection ends with its answer.
     pub fn end(&self) {
         self.connections.end();
     }
@@ -129,9 +129,7 @@ pub struct Guarded<T> {
 /// What the connection is about.
 #[derive(Debug)]
 enum Phase {
-    /// Nothing has come yet.
-    Fresh { since: Instant },
-    /// Nothing has come since the last answer.
+    /// Nothing has come since the last answer, or since the beginning.
     Idle { since: Instant },
     /// Some of a head has come.
     Head { since: Instant, end: HeadEnd },
@@ -154,7 +152,7 @@ impl<T: Transport> Guarded<T> {
     /// Takes note of bytes that have come. Whether they came in time is asked only when there are
     /// none: a client that is never waited for soon runs into the limits of size.
     fn received(&mut self, bytes: &[u8]) {
-        if let Phase::Fresh { .. } | Phase::Idle { .. } = self.phase {
+        if let Phase::Idle { .. } = self.phase {
             self.phase = Phase::Head { since: Instant::now(), end: HeadEnd::default() };
         }
         if let Phase::Head { end, .. } = &mut self.phase
@@ -177,21 +175,19 @@ impl<T: Transport> Guarded<T> {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let Deadlines { head, body, idle, ending, .. } = self.deadlines;
-        let (since, patience, at_the_end) = match self.phase {
-            Phase::Fresh { since } => (since, idle, ending),
-            Phase::Idle { since } => (since, idle, Duration::ZERO),
-            Phase::Head { since, .. } => (since, head, ending),
-            Phase::Request { since } => (since, body, ending),
+        let (since, patience) = match self.phase {
+            Phase::Idle { since } => (since, self.deadlines.idle),
+            Phase::Head { since, .. } => (since, self.deadlines.head),
+            Phase::Request { since } => (since, self.deadlines.body),
             Phase::Answer { .. } | Phase::Closing => return None,
         };
-        Some(since + if self.place.is_ending() { at_the_end.min(patience) } else { patience })
+        Some(since + if self.place.is_ending() { patience.min(self.deadlines.ending) } else { patience })
     }
 
     /// How a connection that has to go looks to the library: an idle one like a client that left.
     fn gone(&self) -> io::Result<usize> {
         match self.phase {
-            Phase::Fresh { .. } | Phase::Idle { .. } => Ok(0),
+            Phase::Idle { .. } => Ok(0),
             Phase::Request { .. } => Err(ErrorKind::TimedOut.into()),
             _ => Err(ErrorKind::ConnectionReset.into()),
         }
@@ -208,9 +204,7 @@ impl<T: Transport> Guarded<T> {
         let begins = match self.phase {
             Phase::Answer { flushed } => flushed,
             Phase::Closing => false,
-            Phase::Fresh { .. } | Phase::Idle { .. } | Phase::Head { .. } | Phase::Request { .. } => {
-                !bytes.starts_with(b"HTTP/1.1 100 ")
-            }
+            Phase::Idle { .. } | Phase::Head { .. } | Phase::Request { .. } => !bytes.starts_with(b"HTTP/1.1 100 "),
         };
         if !begins {
             return false;

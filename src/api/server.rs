@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use async_channel::Receiver;
 use async_io::Timer;
 use futures_lite::FutureExt;
 use trillium::HttpConfig;
@@ -20,6 +21,8 @@ use crate::listen::{Address, Listener};
 pub struct Server {
     handle: ServerHandle,
     guard: Guard,
+    /// Closes when every door is closed.
+    doors: Receiver<()>,
     addresses: Vec<Address>,
 }
 
@@ -53,10 +56,11 @@ impl Server {
             .with_swansong(Swansong::new())
             .without_signals()
             .listeners();
+        let (open, doors) = async_channel::bounded(1);
         for listener in listeners {
-            server = server.bind_server(Door::new(listener, guard.clone())?);
+            server = server.bind_server(Door::new(listener, guard.clone(), open.clone())?);
         }
-        Ok(Self { handle: server.spawn(handler), guard, addresses })
+        Ok(Self { handle: server.spawn(handler), guard, doors, addresses })
     }
 
     /// Where it listens: the real port, if 0 was asked for.
@@ -69,8 +73,10 @@ impl Server {
         self.guard.open()
     }
 
-    /// Takes no more connections, answers every request that has come whole or is on its way, and ends everything
-    /// else at once. What is not answered `within` this time is cut off; false if there was any.
+    /// Takes no more connections, answers every request that has come whole or is on its way, and ends each connection
+    /// with its answer, or where nothing has come for a moment. What is not answered `within` this time is cut off; false
+    /// if there was any. A client that keeps its side open after its last answer is waited for, by the library, for a
+    /// second.
     pub async fn shut_down(self, within: Duration) -> bool {
         self.guard.end();
         let deadline = async {
@@ -78,6 +84,8 @@ impl Server {
             false
         };
         let in_time = async {
+            // Nothing is ever sent. As long as a door is open, somebody may come in.
+            let _ = self.doors.recv().await;
             self.guard.emptied().await;
             // Only now: from here on the library drops what it has accepted and not read.
             self.handle.shut_down().await;

@@ -21,6 +21,7 @@ use crate::config::{Config, Problem};
 use crate::executor::Executor;
 use crate::keys::KeyWatcher;
 use crate::limits::{LOG_FLUSH_MILLIS, PARTS_LOOK_SECS};
+use crate::listen;
 use crate::log::{self, Log};
 use crate::scheduler::{Fatal, Order};
 use crate::vitals::Vitals;
@@ -33,6 +34,8 @@ pub(crate) const EXIT_CONFIG: u8 = 78;
 
 /// Runs the service until it is told to stop, and says how the process is to end.
 pub fn serve() -> ExitCode {
+    // Before all else, which might take a descriptor of theirs.
+    let inherited = listen::inherited();
     let config = match Config::from_env() {
         Ok(config) => config,
         Err(problems) => return refuse_config(&problems),
@@ -45,7 +48,7 @@ pub fn serve() -> ExitCode {
         }
     };
     tell_panics(&log);
-    let code = match Daemon::start(&config) {
+    let code = match Daemon::start(&config, inherited) {
         Ok(daemon) => daemon.run(&log),
         Err(error) => {
             tracing::error!("{error}");
@@ -144,7 +147,7 @@ impl Daemon {
                 }
                 Wake::Signal(signal) => return End::Signal(signal),
                 Wake::Reloaded => {
-                    tracing::info!(signal = ?Signal::Hup, "the key file was read");
+                    tracing::info!(signal = ?Signal::Hup, "the key file was looked at");
                     self.vitals.manager().ready();
                 }
                 Wake::Scheduler(result) => return End::Scheduler(result),

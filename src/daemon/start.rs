@@ -21,7 +21,7 @@ use crate::inbox::inbox;
 use crate::job::Defaults;
 use crate::keys;
 use crate::limits::{Bites, CONNECTIONS_DEFAULT, TURN_SLEEP_MILLIS_MAX};
-use crate::listen::{self, Address, ListenError};
+use crate::listen::{self, Address, ListenError, Listener};
 use crate::review;
 use crate::scheduler::{self, Order};
 use crate::shared::share;
@@ -62,9 +62,9 @@ impl fmt::Display for StartError {
 }
 
 impl Daemon {
-    pub(super) fn start(config: &Config) -> Result<Self, StartError> {
+    pub(super) fn start(config: &Config, inherited: Result<Vec<Listener>, ListenError>) -> Result<Self, StartError> {
         let descriptors = raise_descriptor_limit();
-        let mut listeners = listen::inherited().map_err(StartError::Listen)?;
+        let mut listeners = inherited.map_err(StartError::Listen)?;
         let vitals = Arc::new(Vitals::told_to(manager()));
         let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
             .map_err(|error| StartError::Part("the signal handler", error))?;

@@ -14,11 +14,14 @@ mod wait;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, RwLockReadGuard};
 use std::time::{Duration, Instant};
 use std::vec;
 
 use async_channel::{Receiver, Sender};
+use async_io::Timer;
+use futures_lite::FutureExt;
 
 use crate::alarm::Alarm;
 use crate::clock::Clock;
@@ -26,7 +29,7 @@ use crate::engine::{Engine, Event, Refusal, Start, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::Job;
-use crate::limits::{Bites, CHANGES_WAITING_MAX};
+use crate::limits::{Bites, CHANGES_WAITING_MAX, TURN_SLEEP_MILLIS_MAX};
 use crate::shared::Owned;
 use crate::store::{DiskEvent, Finished, Position, Store};
 use crate::vitals::Vitals;
@@ -293,19 +296,34 @@ impl Scheduler {
     /// Why the process has to end at once.
     pub async fn end_writing(&mut self) -> Result<(), Fatal> {
         while self.parts.store.writing_since().is_some() {
-            let finished = self.parts.store.finished().await.map_err(Fatal::Sync)?;
+            let finished = self.alive_until(self.parts.store.finished()).await.map_err(Fatal::Sync)?;
             self.take_finished(finished)?;
         }
         Ok(())
     }
 
     async fn take_disk_event(&mut self) -> Result<Option<io::Result<crate::store::SnapshotDone>>, Fatal> {
-        let event = self.parts.disk.recv().await.expect("the store's helpers live as long as the store");
-        // The loop is over, and a large jobs.json takes its time.
-        self.parts.vitals.turned();
+        let event = self.alive_until(self.parts.disk.recv()).await;
+        let event = event.expect("the store's helpers live as long as the store");
         let now = self.parts.clock.now().steady;
         let result = self.parts.store.take_event(event, &self.parts.engine.read(), now).map_err(Fatal::Sync)?;
         self.answer_synced();
         Ok(result)
+    }
+
+    /// Waits for what the end needs. The loop is over, but its thread still turns, and a disk that is slow is no reason
+    /// to end the process before everything is saved.
+    async fn alive_until<T>(&self, event: impl Future<Output = T>) -> T {
+        let mut event = pin!(event);
+        loop {
+            self.parts.vitals.turned();
+            let turn = async {
+                Timer::after(Duration::from_millis(TURN_SLEEP_MILLIS_MAX)).await;
+                None
+            };
+            if let Some(event) = async { Some((&mut event).await) }.or(turn).await {
+                return event;
+            }
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! New: where the daemon listens — an address, a path, or a socket that its service manager holds.
 
-use std::fs::{self, File};
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -70,44 +72,41 @@ fn host_may_be_a_path() {
 }
 
 /// Clients that never stop asking, each time on a new connection, while the daemon is restarted again and again.
-fn check_that_restarts_refuse_nobody(mut ksana: Ksana, ask: impl Fn() -> io::Result<u16> + Sync) {
+fn check_that_restarts_refuse_nobody(
+    mut ksana: Ksana,
+    clients: usize,
+    restarts: usize,
+    ask: impl Fn() -> io::Result<u16> + Sync,
+) {
     let (is_over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let until_answered = |more: usize| {
-        let goal = answered.load(Ordering::Relaxed) + more;
-        eventually("some answers", || {
-            (answered.load(Ordering::Relaxed) >= goal || is_over.load(Ordering::Relaxed)).then_some(())
-        });
-    };
+    let mut codes = BTreeSet::new();
     thread::scope(|scope| {
-        let clients: Vec<_> = (0..4)
-            .map(|_| {
-                scope.spawn(|| {
-                    while !is_over.load(Ordering::Relaxed) {
-                        if let Err(error) = ask().map(|status| assert_eq!(status, 200)) {
-                            is_over.store(true, Ordering::Relaxed);
-                            return Err(error);
-                        }
-                        answered.fetch_add(1, Ordering::Relaxed);
-                    }
-                    Ok(())
-                })
-            })
-            .collect();
-        for _ in 0..5 {
-            until_answered(40);
-            ksana.signal(Signal::TERM);
-            let code = ksana.await_exit();
-            ksana.launch_again();
-            if code != 0 {
-                is_over.store(true, Ordering::Relaxed);
+        let client = || {
+            while !is_over.load(Ordering::Relaxed) {
+                if let Err(error) = ask().map(|status| assert_eq!(status, 200)) {
+                    is_over.store(true, Ordering::Relaxed);
+                    return Err(error);
+                }
+                answered.fetch_add(1, Ordering::Relaxed);
             }
+            Ok(())
+        };
+        let clients: Vec<_> = (0..clients).map(|_| scope.spawn(client)).collect();
+        for _ in 0..restarts {
+            let goal = answered.load(Ordering::Relaxed) + 10;
+            eventually("some answers", || {
+                (answered.load(Ordering::Relaxed) >= goal || is_over.load(Ordering::Relaxed)).then_some(())
+            });
+            ksana.signal(Signal::TERM);
+            codes.insert(ksana.await_exit());
+            ksana.launch_again();
         }
-        until_answered(40);
         is_over.store(true, Ordering::Relaxed);
         for client in clients {
             client.join().expect("every answer is a list").expect("nobody is refused");
         }
     });
+    assert_eq!(codes, BTreeSet::from([0]));
 }
 
 #[test]
@@ -116,7 +115,7 @@ fn a_restart_behind_an_inherited_socket_refuses_nobody() {
     let address = listener.local_addr().expect("it is bound");
     let ksana = Builder::new().env("PORT", "1").with_socket(listener).launch();
     ksana.log.wait_for("info", &["listening", &format!("\"port\":{}", address.port())]);
-    check_that_restarts_refuse_nobody(ksana, || ask_tcp(address));
+    check_that_restarts_refuse_nobody(ksana, 4, 5, || ask_tcp(address));
 }
 
 #[test]
@@ -129,14 +128,55 @@ fn an_inherited_path_stays_where_it_is() {
     assert_eq!(ksana.stop(), 0);
     assert!(path.exists(), "it belongs to the service manager");
     ksana.launch_again();
-    check_that_restarts_refuse_nobody(ksana, || ask_unix(&path));
+    check_that_restarts_refuse_nobody(ksana, 1, 20, || ask_unix(&path));
 }
 
 #[test]
-fn an_inherited_descriptor_that_is_no_socket_is_refused_by_number() {
-    let file = File::open("/dev/null").expect("it is there");
-    let (code, ksana) = Builder::new().with_socket(file).run_to_the_end();
-    assert_eq!(code, 78);
-    assert_eq!(ksana.log.find("error", &["descriptor 3", "LISTEN_FDS"]).len(), 1, "{}", ksana.log.text());
-    assert!(fs::read_dir(ksana.path("data")).expect("it is there").next().is_none(), "nothing was begun");
+fn an_inherited_descriptor_that_takes_no_connections_is_refused_by_number() {
+    let check = |descriptor: OwnedFd| {
+        let (code, ksana) = Builder::new().with_socket(descriptor).run_to_the_end();
+        assert_eq!(code, 78);
+        assert_eq!(ksana.log.find("error", &["descriptor 3", "LISTEN_FDS"]).len(), 1, "{}", ksana.log.text());
+        assert!(fs::read_dir(ksana.path("data")).expect("it is there").next().is_none(), "nothing was begun");
+    };
+    check(fs::File::open("/dev/null").expect("it is there").into());
+    check(UnixStream::pair().expect("descriptors are left").0.into());
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    check(TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens").into());
+}
+
+/// What is told of and not there must not be taken for whatever of our own gets its number.
+#[test]
+fn a_descriptor_that_is_told_of_and_not_there_is_refused() {
+    let script = "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" 3<&-";
+    let (code, ksana) = Builder::new().through(&["sh", "-c", script]).run_to_the_end();
+    assert_eq!(code, 78, "{}", ksana.log.text());
+    assert_eq!(ksana.log.find("error", &["descriptor 3"]).len(), 1, "{}", ksana.log.text());
+}
+
+#[test]
+fn a_path_whose_owner_takes_nobody_in_is_in_use() {
+    let builder = Builder::new();
+    let path = builder.path("socket");
+    let host = format!("unix:{}", path.display());
+    let busy = UnixListener::bind(&path).expect("own folder");
+    // Its queue is full when one more would have to wait.
+    let wait = Duration::from_millis(10);
+    let waiting: Vec<_> = std::iter::from_fn(|| ksana::listen::connect_unix(&path, wait).ok()).collect();
+    assert!(!waiting.is_empty());
+    let (code, ksana) = builder.env("HOST", &host).run_to_the_end();
+    assert_eq!(code, 1);
+    assert_eq!(ksana.log.find("error", &[&host]).len(), 1, "{}", ksana.log.text());
+    drop(busy);
+}
+
+#[test]
+fn a_crowd_that_takes_all_descriptors_is_told_of_and_served_when_some_have_left() {
+    let builder = Builder::new().env("MAX_CONNECTIONS", "1000").through(&["prlimit", "--nofile=64:64"]);
+    let ksana = builder.start();
+    let crowd: Vec<_> = (0..100).filter_map(|_| TcpStream::connect(("127.0.0.1", ksana.port)).ok()).collect();
+    ksana.log.wait_for("warn", &["no connection can be taken"]);
+    drop(crowd);
+    assert_eq!(ask_tcp(([127, 0, 0, 1], ksana.port).into()).expect("there is room again"), 200);
+    assert_eq!(ksana.log.find("warn", &["no connection can be taken"]).len(), 1, "once a minute is enough");
 }

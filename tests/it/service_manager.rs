@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::support::{Answer, Builder, Disk, Manager, Receiver, hourly};
+use crate::support::{Answer, Builder, Disk, Fault, Manager, Receiver, hourly};
 
 #[test]
 fn it_is_ready_once_it_listens_and_stopping_once_it_is_told_to() {
@@ -76,6 +76,22 @@ fn the_watchdog_is_fed_again_and_again() {
     let ksana = builder.start();
     ksana.log.wait_for("warn", &["watchdog", "2s"]);
     manager.wait_for("WATCHDOG=1");
+}
+
+#[test]
+fn a_disk_that_is_slow_at_the_end_starves_no_watchdog() {
+    let (manager, builder) = Manager::of(Builder::new().env("WATCHDOG_USEC", "2000000"));
+    let mut ksana = builder.start();
+    let files = [ksana.path("data")];
+    let Some(_slow) = Fault::inject(&ksana, "fsync", "delay_enter=2000000", &files) else { return };
+    let job = ksana.create(&hourly("http://127.0.0.1:9/"));
+    ksana.signal(Signal::TERM);
+    manager.wait_for("STOPPING=1");
+    for _ in 0..4 {
+        manager.wait_for("WATCHDOG=1");
+    }
+    assert_eq!(ksana.await_exit(), 0);
+    assert_eq!(ksana.jobs_on_disk()["jobs"][0]["id"], job["id"]);
 }
 
 #[test]
