@@ -101,7 +101,7 @@ fn a_reload_reads_the_key_file(service: &Service<'_>) {
     fs::write(service.machine.path(KEY_FILE), "reloaded\n").expect("root may");
     service.systemctl(&["reload", "ksana"]);
     // It would also be seen without being asked for, a little later.
-    eventually("the file to be read", || service.journal().contains("\"the key file was read\"").then_some(()));
+    eventually("the file to be read", || service.journal().contains("\"the key file was looked at\"").then_some(()));
     assert_eq!(status_with("reloaded"), 200);
     assert_eq!((service.show("ActiveState"), service.show("MainPID")), ("active".to_owned(), pid));
 }
