@@ -66,8 +66,7 @@ fn ask(path: &str) -> Result<String, Failure> {
         Host::Ip(_) if config.port == 0 => return Err(Failure::AnyPort),
         Host::Ip(ip) => {
             let address = SocketAddr::from((reachable(*ip), config.port));
-            let answer = TcpStream::connect_timeout(&address, remaining(deadline))
-                .and_then(|stream| exchange(stream, path, deadline));
+            let answer = connect(address, deadline).and_then(|stream| exchange(stream, path, deadline));
             (address.to_string(), answer)
         }
     };
@@ -78,6 +77,17 @@ fn ask(path: &str) -> Result<String, Failure> {
         Ok(body.to_owned())
     } else {
         Err(Failure::Ill(format!("{status_line}\n{body}").trim_end().to_owned()))
+    }
+}
+
+/// Where IPv6 is off, `::` is all addresses of IPv4.
+fn connect(address: SocketAddr, deadline: Instant) -> io::Result<TcpStream> {
+    let connect = |address| TcpStream::connect_timeout(&address, remaining(deadline));
+    match connect(address) {
+        Err(error) if error.kind() == ErrorKind::AddrNotAvailable && address.ip() == Ipv6Addr::LOCALHOST => {
+            connect((Ipv4Addr::LOCALHOST, address.port()).into())
+        }
+        connected => connected,
     }
 }
 

@@ -231,11 +231,14 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_told_apart_from_its_port() {
-        let host = Host::Ip("::1".parse().expect("an address"));
+    fn a_taken_address_is_told_apart_from_its_port() {
+        let host = Host::Ip("127.0.0.1".parse().expect("an address"));
         let first = bind(&host, 0).expect("there is a free port");
         let port = first.address().expect("it has one").port().expect("of TCP");
         let told = bind(&host, port).expect_err("it is taken").to_string();
-        assert!(told.starts_with(&format!("cannot listen on [::1]:{port}: ")), "{told}");
+        assert!(told.starts_with(&format!("cannot listen on 127.0.0.1:{port}: ")), "{told}");
+        let told =
+            ListenError::Bind(Address::Tcp("[::1]:7100".parse().expect("an address")), ErrorKind::AddrInUse.into());
+        assert!(told.to_string().starts_with("cannot listen on [::1]:7100: "), "{told}");
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ksana::config::{Config, VARIABLES};
 use ksana::job::GoDuration;
-use ksana::limits::{LOG_FLUSH_MILLIS, SHUTDOWN_ATTEMPTS_SECS, SHUTDOWN_REQUESTS_SECS};
+use ksana::limits::{HEALTHCHECK_SECS, LOG_FLUSH_MILLIS, SHUTDOWN_ATTEMPTS_SECS, SHUTDOWN_REQUESTS_SECS};
 
 use crate::support::{deploy, has, run};
 
@@ -81,6 +81,13 @@ fn the_image_is_of_this_version_and_built_by_the_oldest_compiler_that_may() {
     };
     assert_eq!(default("VERSION"), env!("CARGO_PKG_VERSION"));
     assert!(default("RUST_IMAGE").starts_with(concat!("rust:", env!("CARGO_PKG_RUST_VERSION"), "-")));
+}
+
+#[test]
+fn a_health_check_ends_before_it_is_ended() {
+    let timeout = DOCKERFILE.lines().find_map(|line| line.strip_prefix("HEALTHCHECK ")?.split("--timeout=").nth(1));
+    let timeout = timeout.and_then(|rest| rest.split(' ').next()).expect("it is set").parse::<GoDuration>();
+    assert!(timeout.expect("it is a duration").to_std() > Duration::from_secs(HEALTHCHECK_SECS));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use rustix::process::Signal;
 
-use crate::support::{Builder, Disk, Ksana, free_port, hourly};
+use crate::support::{Builder, Disk, Ksana, eventually, free_port, has_ipv6, hourly, not_tried};
 
 /// Its exit code, what it says, and what it complains of.
 fn healthcheck(arguments: &[&str], host: &str, port: &str) -> (Option<i32>, String, String) {
@@ -23,11 +23,22 @@ fn healthcheck(arguments: &[&str], host: &str, port: &str) -> (Option<i32>, Stri
 
 #[test]
 fn a_service_that_answers_is_well_wherever_it_listens() {
-    for (host, asked) in
-        [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", ""), ("::", "::"), ("::1", "::1"), ("::", "127.0.0.1")]
-    {
-        let ksana = Builder::new().env("HOST", host).start();
-        let port = ksana.port.to_string();
+    check_well("127.0.0.1", &["127.0.0.1"]);
+    check_well("0.0.0.0", &["", "127.0.0.1"]);
+    if has_ipv6() {
+        check_well("::", &["::", "::1", "127.0.0.1"]);
+    }
+    let builder = Builder::new();
+    let host = format!("unix:{}", builder.path("socket").display());
+    let ksana = builder.env("HOST", &host).launch();
+    ksana.log.wait_for("info", &["listening", &host]);
+    assert_eq!(healthcheck(&["--ready"], &host, "").0, Some(0));
+}
+
+fn check_well(host: &str, asked: &[&str]) {
+    let ksana = Builder::new().env("HOST", host).start();
+    let port = ksana.port.to_string();
+    for asked in asked {
         let (code, told, complaint) = healthcheck(&[], asked, &port);
         assert_eq!((code, complaint.as_str()), (Some(0), ""), "{host}");
         assert!(told.contains("\"status\":\"ok\""), "{told}");
@@ -35,11 +46,42 @@ fn a_service_that_answers_is_well_wherever_it_listens() {
         assert_eq!(code, Some(0));
         assert!(told.contains("\"status\":\"ready\""), "{told}");
     }
-    let builder = Builder::new();
-    let host = format!("unix:{}", builder.path("socket").display());
-    let ksana = builder.env("HOST", &host).launch();
-    ksana.log.wait_for("info", &["listening", &host]);
-    assert_eq!(healthcheck(&["--ready"], &host, "").0, Some(0));
+}
+
+/// As in a container on a network of IPv4 alone.
+#[test]
+fn all_addresses_are_those_of_ipv4_where_ipv6_is_off() {
+    let script = "ip link set lo up && sysctl -q net.ipv6.conf.all.disable_ipv6=1 && exec sleep 60";
+    let keeper = Command::new("unshare").args(["-rn", "sh", "-c", script]).spawn();
+    let Ok(mut keeper) = keeper else { return not_tried("there is no unshare") };
+    let inside = ["nsenter", "-t", &keeper.id().to_string(), "-U", "--preserve-credentials", "-n"].map(str::to_owned);
+    let is_up = || {
+        Command::new(&inside[0])
+            .args(&inside[1..])
+            .args(["sh", "-c", "! ip -6 addr show lo | grep -q ::1 && ip link show lo | grep -q UP"])
+            .status()
+    };
+    let begun = eventually("the network", || match keeper.try_wait().expect("it is our child") {
+        Some(_) => Some(false),
+        None => is_up().is_ok_and(|status| status.success()).then_some(true),
+    });
+    if !begun {
+        return not_tried("this machine lets nobody have a network of his own");
+    }
+    let port = free_port().to_string();
+    let words: Vec<&str> = inside.iter().map(String::as_str).collect();
+    let ksana = Builder::new().env("HOST", "::").env("PORT", &port).through(&words).launch();
+    ksana.log.wait_for("info", &["listening"]);
+    let answer = Command::new(&inside[0])
+        .args(&inside[1..])
+        .args([env!("CARGO_BIN_EXE_ksana"), "healthcheck"])
+        .env("HOST", "::")
+        .env("PORT", &port)
+        .output()
+        .expect("nsenter is there");
+    keeper.kill().expect("it is our child");
+    keeper.wait().expect("it is our child");
+    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(crate) use jobs::{every, hourly, once, time, with};
 pub(crate) use ksana::{Builder, KEY, Ksana, free_port};
 pub(crate) use log::Line;
 pub(crate) use manager::Manager;
-pub(crate) use namespace::Disk;
+pub(crate) use namespace::{Disk, not_tried};
 pub(crate) use receiver::{Receiver, Request};
 pub(crate) use secret_volume::SecretVolume;
 
@@ -59,6 +59,15 @@ pub(crate) fn eventually_within<T>(patience: Duration, what: &str, mut probe: im
         assert!(begun.elapsed() < patience, "waited {patience:?} in vain for: {what}");
         thread::sleep(LOOK_EVERY);
     }
+}
+
+/// Whether this machine has IPv6; where it has none, a word about it.
+pub(crate) fn has_ipv6() -> bool {
+    let has = std::net::TcpListener::bind("[::1]:0").is_ok();
+    if !has {
+        not_tried("this machine has no IPv6");
+    }
+    has
 }
 
 /// The wall clock, which is also what the daemon plans by.
