@@ -66,7 +66,11 @@ impl Scheduler {
     pub(super) fn waits_for_write(&self) -> bool {
         // Only when the journal is back the next fsync can be asked for; one that runs wakes the loop at its end.
         let waits_for_fsync = !self.waiting.is_empty() && !self.parts.store.is_syncing();
-        waits_for_fsync || !self.writing.changes.is_empty() || !self.landed.is_empty() || self.order.is_some()
+        waits_for_fsync
+            || self.parts.store.snapshot_waits_for_write()
+            || !self.writing.changes.is_empty()
+            || !self.landed.is_empty()
+            || self.order.is_some()
     }
 
     /// Whether one more letter is taken. What was put off counts too: where all are for one job, or a write does

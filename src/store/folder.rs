@@ -130,6 +130,14 @@ impl Folder {
         file.sync()
     }
 
+    /// Puts all segments from this one on on the disk.
+    pub(super) fn sync_segments(&self, from: u64) -> Result<(), Failure> {
+        for number in self.segments()?.into_iter().filter(|number| *number >= from) {
+            self.disk.open(&segment(number))?.sync().map_err(Failure::Sync)?;
+        }
+        Ok(())
+    }
+
     /// Cuts a segment. It is on the disk when this returns.
     pub(super) fn cut_segment(&self, number: u64, len: u64) -> io::Result<()> {
         let file = self.disk.open(&segment(number))?;
@@ -184,7 +192,9 @@ impl Folder {
 
     /// Takes the note away: without segments nothing stands on the snapshot, and anyone may edit it.
     pub(super) fn remove_note(&self) -> io::Result<()> {
-        self.remove_if_there(SUMS)
+        self.remove_if_there(SUMS)?;
+        // One that found no room.
+        self.remove_if_there(SUMS_UNFINISHED)
     }
 
     /// Makes the file that becomes the snapshot. Only the owner may read it, unless he gave the

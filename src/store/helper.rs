@@ -213,6 +213,8 @@ fn write_snapshot(
         return Err(io::Error::other("given up: its jobs stopped coming").into());
     }
     file.sync()?;
+    // What a power cut leaves of these is replayed over the new content, so they must not end before it.
+    folder.sync_segments(request.from)?;
     let basis = Basis { sum: Some(sum), from: request.from };
     let both = [possible.as_slice(), &[basis]].concat();
     folder.write_note(&both)?;

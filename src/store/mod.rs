@@ -178,6 +178,7 @@ impl Store {
         let Finished { journal, done, took } = finished;
         self.writing = None;
         self.journal = journal;
+        self.hand_over_end();
         let written = match done {
             Done::Append(records, result) => {
                 let result = result.map_err(|error| self.refuse(&error, End::Room { looked_at: now.steady }));

@@ -51,6 +51,8 @@ pub(super) struct Running {
     pub(super) chunks: SyncSender<Vec<Job>>,
     /// The last job that was handed over.
     pub(super) after: Option<JobId>,
+    /// All were, and the end of the list waits for the end of a write.
+    pub(super) waits_for_write: bool,
     pub(super) covers: Vec<u64>,
 }
 
@@ -184,14 +186,33 @@ impl Store {
         self.snapshot.running.is_some()
     }
 
-    /// Hands the snapshot its next jobs; an empty chunk is the end of the list.
+    /// Whether one has all jobs and waits until they are written to the journal too.
+    pub fn snapshot_waits_for_write(&self) -> bool {
+        self.snapshot.running.as_ref().is_some_and(|running| running.waits_for_write)
+    }
+
+    /// Hands the snapshot its next jobs; an empty chunk is the end of the list. That comes only when everything is
+    /// written that the jobs show: the snapshot has it fsynced before it gets its name.
     pub(super) fn hand_over_chunk(&mut self, engine: &Engine) {
         let Some(running) = &mut self.snapshot.running else { return };
         let after = running.after.as_ref().map(JobId::as_str);
         let page = engine.page(after, &Filter::default(), self.bites.chunk_jobs, self.bites.chunk_jobs);
         running.after = page.jobs.last().map(|job| job.spec.id.clone()).or(running.after.take());
+        running.waits_for_write = page.jobs.is_empty() && self.writing.is_some();
+        if running.waits_for_write {
+            return;
+        }
         // The helper asks for one at a time; if it is gone, its result says why.
         let _ = running.chunks.try_send(page.jobs);
+    }
+
+    /// Nothing is being written any more, so the end of the list may come.
+    pub(super) fn hand_over_end(&mut self) {
+        if let Some(running) = self.snapshot.running.as_mut().filter(|running| running.waits_for_write) {
+            running.waits_for_write = false;
+            // As with a chunk.
+            let _ = running.chunks.try_send(Vec::new());
+        }
     }
 
     fn start_snapshot(&mut self, now: Now, covers: Vec<u64>, is_last: bool) {
@@ -200,7 +221,8 @@ impl Store {
         let from = covers.last().map_or(self.end.segment, |last| last + 1);
         self.helpers.snapshot(SnapshotRequest { chunks: received, updated_at, covers: covered, from, is_last });
         self.snapshot.uncovered_since = None;
-        self.snapshot.running = Some(Running { began: now.steady, chunks, after: None, covers });
+        self.snapshot.running =
+            Some(Running { began: now.steady, chunks, after: None, waits_for_write: false, covers });
     }
 
     pub(super) fn end_snapshot(&mut self, result: &io::Result<SnapshotDone>, now: Instant) {

@@ -236,3 +236,28 @@ fn a_segment_that_jobs_json_holds_is_not_replayed_over_what_is_newer() {
 }
 
 const SEGMENTS: [&str; 2] = ["journal-000001.jsonl", "journal-000002.jsonl"];
+
+/// Seed 1795713363521856371, as the clients asked then. A snapshot holds what was not synced yet. Where a power cut then
+/// took the end of its segment, the begin of that was replayed over it: a new definition with an older progress.
+#[test]
+fn a_snapshot_gets_its_name_only_when_the_journal_holds_all_that_it_shows() {
+    let device = device();
+    let mut up = Up::open(&device);
+    let first = job("a");
+    up.turn(Record::Put(first.clone()));
+    up.sync();
+    up.begin_snapshot();
+    let mut ran = first.clone();
+    ran.progress.last_run_at = Some(up.clocks.now().wall);
+    up.turn(Record::Progress { id: first.spec.id.clone(), progress: Box::new(ran.progress.clone()) });
+    let mut renamed = ran.clone();
+    Arc::make_mut(&mut renamed.spec).name = "renamed".into();
+    renamed.progress.last_run_at = Some(up.clocks.now().wall + SignedDuration::from_secs(1));
+    up.turn(Record::Put(renamed.clone()));
+    up.await_snapshot();
+    let possible = [first, ran, renamed];
+    for seed in 0..300 {
+        let found = jobs_on(device.after_a_cut(Random::new(seed))).expect("a start after a cut");
+        assert!(possible.contains(&found["a"]), "{:#?}", found["a"]);
+    }
+}

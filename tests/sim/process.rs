@@ -209,7 +209,8 @@ impl Process {
     fn is_settled(&self) -> bool {
         let told = |helper| self.events.iter().any(|event| teller(event) == helper);
         let store = self.scheduler.store();
-        let busy = [store.is_syncing(), store.is_snapshotting(), self.is_writing()];
+        let is_snapshotting = store.is_snapshotting() && !store.snapshot_waits_for_write();
+        let busy = [store.is_syncing(), is_snapshotting, self.is_writing()];
         Helper::ALL.into_iter().all(|helper| !busy[helper as usize] || self.waiting[helper as usize] || told(helper))
     }
 

@@ -353,8 +353,19 @@ fn a_clean_stop_removes_each_segment_for_good_before_the_next_one() {
     notes.steps();
     up.finish();
     let segments = (1..=4).flat_map(|number| [format!("journal-{number:06}.jsonl"), "fsync".to_owned()]);
-    let steps: Vec<_> = segments.chain(["jobs.json.sum".to_owned(), "fsync".to_owned()]).collect();
+    let steps: Vec<_> = segments.chain(["jobs.json.sum", "jobs.json.sum.tmp", "fsync"].map(str::to_owned)).collect();
     assert_eq!(notes.steps(), steps);
+    assert_eq!(world.names(), [JOBS]);
+}
+
+/// Seed 800, as the clients asked then: a note that found no room was left behind.
+#[test]
+fn a_clean_stop_leaves_no_unfinished_note() {
+    let world = World::new();
+    let mut up = world.open();
+    up.synced_turn(&[put("a", "1")]);
+    fs::write(world.join("jobs.json.sum.tmp"), "half").expect("own folder");
+    up.finish();
     assert_eq!(world.names(), [JOBS]);
 }
 
