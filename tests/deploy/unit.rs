@@ -17,6 +17,9 @@ const EXPOSURE_MAX: &str = "--threshold=12";
 const SET_BY_THE_UNIT: [(&str, &str); 2] =
     [("DATA_DIR", "/var/lib/ksana"), ("AUTH_KEYS_FILE", "/etc/ksana/api_keys.txt")];
 
+/// What the settings file has set, and not only shown: nothing listens to the network before somebody says so.
+const SET_BY_THE_FILE: [(&str, &str); 1] = [("HOST", "127.0.0.1")];
+
 fn unit_file(name: &str) -> String {
     fs::read_to_string(deploy().join("systemd").join(name)).expect(name)
 }
@@ -97,8 +100,11 @@ fn the_settings_file_shows_every_variable_as_the_unit_has_it() {
     let shown: Vec<(&str, &str)> = text
         .lines()
         .filter(is_told)
-        .map(|line| line.strip_prefix('#').and_then(|line| line.split_once('=')).expect(line))
+        .map(|line| line.strip_prefix('#').unwrap_or(line).split_once('=').expect(line))
         .collect();
+    let set: Vec<_> =
+        text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('=')).collect();
+    assert_eq!(set, SET_BY_THE_FILE);
     let service = unit_file("ksana.service");
     for (name, value) in SET_BY_THE_UNIT {
         assert!(service.contains(&format!("{name}={value}")), "the unit sets no {name}={value}");
@@ -106,7 +112,7 @@ fn the_settings_file_shows_every_variable_as_the_unit_has_it() {
     let names: Vec<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
     assert_eq!(shown.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
     for (variable, (name, value)) in VARIABLES.iter().zip(&shown) {
-        let set = SET_BY_THE_UNIT.iter().find(|(set, _)| set == name).map(|(_, value)| *value);
+        let set = SET_BY_THE_UNIT.iter().chain(&SET_BY_THE_FILE).find(|(set, _)| set == name).map(|(_, value)| *value);
         let default = match variable.default {
             Fallback::Value(default) => Some(default),
             Fallback::Rule(_) => None,
@@ -114,7 +120,9 @@ fn the_settings_file_shows_every_variable_as_the_unit_has_it() {
         if let Some(wanted) = set.or(default) {
             assert_eq!(*value, wanted, "{name}");
         }
-        let paragraph = text.split("\n\n").find(|paragraph| paragraph.contains(&format!("\n#{name}="))).expect(name);
+        let is_its =
+            |paragraph: &&str| paragraph.lines().any(|line| line.trim_start_matches('#') == format!("{name}={value}"));
+        let paragraph = text.split("\n\n").find(is_its).expect(name);
         let told = variable.accepts.to_string();
         assert!(paragraph.contains(&told), "{name}: it does not say that accepted is {told}");
     }
