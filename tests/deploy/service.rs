@@ -101,11 +101,21 @@ impl Service<'_> {
         };
         thread::scope(|scope| {
             let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(asks)).collect();
+            let over = Over(&is_over);
             work();
-            is_over.store(true, Ordering::Relaxed);
+            drop(over);
             for client in clients {
                 assert!(client.join().expect("every request is answered") > 0);
             }
         });
+    }
+}
+
+/// Tells the clients to end once it is dropped, also by a panic: the scope waits for them.
+struct Over<'b>(&'b AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
