@@ -12,8 +12,11 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::support::{eventually, has, not_tried};
 
-/// A small Debian with systemd, made once by `.ci/run`.
-const ROOT: &str = "/var/cache/ksana-ci/bookworm";
+/// A small Debian with systemd, of the suite of this machine, made by `.ci/run`.
+const ROOT: &str = "/var/cache/ksana-ci/root";
+
+/// Whoever has this one shared keeps `.ci/run` from putting another root there.
+const ROOT_LOCK: &str = "/var/cache/ksana-ci/root.lock";
 
 /// Boots the root $1, and what is written stays in memory. The end of the input ends everything, however it comes,
 /// and so nothing else may: a ^C of the terminal reaches this script too. The root is booted in a cgroup $2 of
@@ -40,6 +43,8 @@ pub(crate) struct Machine {
     keeper: Child,
     /// Its process 1, as we see it.
     init: u32,
+    /// Held until all else has ended.
+    _root_lock: File,
 }
 
 impl Machine {
@@ -53,10 +58,11 @@ impl Machine {
             not_tried("only root may boot a machine");
             return None;
         }
-        if !Path::new(ROOT).is_dir() {
+        let lock = File::open(ROOT_LOCK).and_then(|lock| lock.lock_shared().map(|()| lock));
+        let (Ok(root_lock), true) = (lock, Path::new(ROOT).is_dir()) else {
             not_tried(&format!("there is no {ROOT}, which .ci/run makes"));
             return None;
-        }
+        };
         let console = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("console-{name}"));
         let console = File::create(console).expect("own folder");
         let name = format!("ksana-{name}-{}", process::id());
@@ -64,7 +70,7 @@ impl Machine {
         command.args(["--mount", "--net", "--propagation", "private", "sh", "-ec", KEEPER, "sh", ROOT, &name]);
         let stderr = console.try_clone().expect("a file has room for two");
         let keeper = command.stdin(Stdio::piped()).stdout(console).stderr(stderr).spawn().expect("it is there");
-        let mut machine = Self { keeper, init: 0 };
+        let mut machine = Self { keeper, init: 0, _root_lock: root_lock };
         machine.init = eventually("systemd to start", || {
             let ended = machine.keeper.try_wait().expect("it is our child");
             assert!(ended.is_none(), "the machine does not boot");
