@@ -8,6 +8,7 @@ pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod cron;
 pub mod daemon;
 pub mod engine;
 pub mod executor;

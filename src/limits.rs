@@ -13,6 +13,8 @@ pub const JOB_BODY_BYTES_MAX: usize = 1024 * 1024;
 pub const JOB_HEADERS_MAX: usize = 100;
 /// Names and values of all headers together; common servers take 8 to 64 KiB of head.
 pub const JOB_HEADERS_BYTES_MAX: usize = 64 * 1024;
+/// Longer than any cron expression that a person can still read, short enough to parse in microseconds.
+pub const CRON_BYTES_MAX: usize = 256;
 /// Below this a scheduler is a load generator.
 pub const EVERY_MILLIS_MIN: i64 = 100;
 /// Ten years of 365 days.

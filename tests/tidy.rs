@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["config"]),
     ("clock", &[]),
     ("config", &["job", "log"]),
+    ("cron", &[]),
     (
         "daemon",
         &[
