@@ -30,7 +30,7 @@ pub fn next(expression: &Expression, zone: &TimeZone, after: Timestamp) -> Optio
 pub fn latest(expression: &Expression, zone: &TimeZone, since: Timestamp, until: Timestamp) -> Option<Timestamp> {
     let next_by_until = |after| next(expression, zone, after).filter(|found| *found <= until);
     let mut latest = next_by_until(since)?;
-    // Some instant is after everything before `end`; none is known after `end` itself.
+    // Nothing that counts is after `end`.
     let mut end = whole_second(until)?;
     while latest < end {
         let half = SignedDuration::from_secs(end.duration_since(latest).as_secs() / 2);
