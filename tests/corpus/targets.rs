@@ -15,10 +15,14 @@ use serde_json::Value;
 
 use crate::memory::Memory;
 
+#[path = "cron.rs"]
+mod cron;
+
 type Target = fn(&[u8]);
 
 /// Every kind of text from outside, by the name of its target.
-pub(crate) const TARGETS: [(&str, Target); 6] = [
+pub(crate) const TARGETS: [(&str, Target); 7] = [
+    ("cron", cron::cron),
     ("duration", duration),
     ("job", job),
     ("jobs_json", jobs_json),
