@@ -191,8 +191,9 @@ impl Store {
         self.snapshot.running.as_ref().is_some_and(|running| running.waits_for_write)
     }
 
-    /// Hands the snapshot its next jobs; an empty chunk is the end of the list. That comes only when everything is
-    /// written that the jobs show: the snapshot has it fsynced before it gets its name.
+    /// Hands the snapshot its next jobs; an empty chunk is the end of the list. That comes only when nothing is being
+    /// written: the snapshot has the journal fsynced before it gets its name, and what a power cut leaves of that must
+    /// hold every definition that the jobs show. A progress for which there was no room may be missing.
     pub(super) fn hand_over_chunk(&mut self, engine: &Engine) {
         let Some(running) = &mut self.snapshot.running else { return };
         let after = running.after.as_ref().map(JobId::as_str);

@@ -261,3 +261,20 @@ fn a_snapshot_gets_its_name_only_when_the_journal_holds_all_that_it_shows() {
         assert!(possible.contains(&found["a"]), "{:#?}", found["a"]);
     }
 }
+
+#[test]
+fn the_list_of_a_snapshot_ends_only_when_nothing_is_being_written() {
+    let device = device();
+    let mut up = Up::open(&device);
+    up.turn(Record::Put(job("a")));
+    up.begin_snapshot();
+    let written = up.store.append(vec![Record::Put(job("b"))], up.clocks.now().steady, || ());
+    assert!(written.is_none(), "a thread writes it");
+    while !up.store.snapshot_waits_for_write() {
+        let event = up.events.recv_blocking().expect("the helpers live");
+        let told = up.store.take_event(event, &up.engine, up.clocks.now().steady).expect("every fsync works");
+        assert!(told.is_none(), "it ended before all was written");
+    }
+    up.await_written(None);
+    up.await_snapshot();
+}
