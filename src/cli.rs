@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt::{self, Write};
 
 use crate::config::VARIABLES;
+use crate::cron;
 
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,9 +85,9 @@ impl fmt::Display for UsageError {
 
 impl Error for UsageError {}
 
-/// What `--version` prints, with its newline.
+/// What `--version` prints, with its last newline.
 pub fn version() -> String {
-    concat!("ksana ", env!("CARGO_PKG_VERSION"), "\n").to_owned()
+    format!("ksana {}\ntime zones {}\n", env!("CARGO_PKG_VERSION"), cron::zone_data())
 }
 
 /// What `--help` prints, with its last newline.

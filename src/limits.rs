@@ -19,6 +19,8 @@ pub const CRON_BYTES_MAX: usize = 256;
 pub const EVERY_MILLIS_MIN: i64 = 100;
 /// Ten years of 365 days.
 pub const EVERY_HOURS_MAX: i64 = 10 * 365 * 24;
+/// Instants of an expression have no one distance; most are a day apart or less.
+pub const CRON_JITTER_HOURS_MAX: i64 = 24;
 /// The shortest bound of an attempt.
 pub const TIMEOUT_MILLIS_MIN: i64 = 1;
 /// The longest bound of an attempt: it holds a worker as long.

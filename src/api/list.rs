@@ -50,7 +50,8 @@ impl Query {
                     query.filter.kind = Some(match value.as_ref() {
                         "once" => Kind::Once,
                         "every" => Kind::Every,
-                        _ => return Err(refuse("once and every")),
+                        "cron" => Kind::Cron,
+                        _ => return Err(refuse("once, every and cron")),
                     });
                 }
                 "limit" => {
@@ -71,6 +72,7 @@ impl Query {
         let kind = kind.map(|kind| match kind {
             Kind::Once => "once",
             Kind::Every => "every",
+            Kind::Cron => "cron",
         });
         let enabled = enabled.map(|enabled| enabled.to_string());
         let given = [
@@ -223,7 +225,7 @@ mod tests {
             ("limit=ten", "1 to 1000"),
             ("enabled=yes", "true and false"),
             ("status=fine", "success, failed"),
-            ("kind=cron", "once and every"),
+            ("kind=hourly", "once, every and cron"),
         ] {
             let error = read(query).expect_err(query);
             assert!(error.message.contains(accepted), "{}", error.message);

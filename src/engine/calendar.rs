@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::job::{GoDuration, Grid, Job, JobId, Progress, Schedule, Spec, Status};
+use crate::job::{GoDuration, Instants, Job, JobId, Progress, Schedule, Spec, Status, just_before};
 
 /// The namespace of run ids (RFC 9562 §5.5). It is part of the contract with targets: the same
 /// job and instant give the same id on every machine.
@@ -17,26 +17,43 @@ pub(super) fn run_id(job: &JobId, instant: Timestamp) -> Uuid {
 }
 
 /// When the fire of `instant` is due: delayed by its share of the jitter. The share is drawn from
-/// the id of the fire, so it is the same whenever one asks, and never as long as the jitter.
+/// the id of the fire, so it is the same whenever one asks, never as long as the jitter, and never past the next instant.
 pub(super) fn due_time(job: &Job, instant: Timestamp) -> Timestamp {
-    let Schedule::Every { every, jitter, .. } = job.spec.schedule else { return instant };
-    // A file may hold a longer one; past the next instant the fires would come out of order.
-    let jitter = u128::from(jitter.min(every).as_nanos().max(0).unsigned_abs());
-    if jitter == 0 {
+    let jitter = job.spec.schedule.jitter();
+    if jitter <= GoDuration::ZERO {
         return instant;
     }
+    let Some(instants) = instants(job) else { return instant };
+    // Also of the last one before the end: its fire is no later than it would be otherwise.
+    let next = instants.endless_after(instant);
+    let until_next = next.map_or(i128::MAX, |next| next.as_nanosecond() - instant.as_nanosecond());
+    let jitter = i128::from(jitter.as_nanos()).min(until_next).unsigned_abs();
     let draw = run_id(&job.spec.id, instant).as_u128() & 0xff_ffff_ffff_ffff;
     let delay = i64::try_from((jitter * draw) >> 56).expect("less than the jitter, which is an i64");
     instant.checked_add(jiff::SignedDuration::from_nanos(delay)).unwrap_or(instant)
 }
 
-/// The grid of an `every`; `None` for a `once` and for a distance that is not above zero.
-pub(super) fn grid(job: &Job) -> Option<Grid> {
-    match job.spec.schedule {
-        Schedule::Once { .. } => None,
-        Schedule::Every { every, start_at, .. } => {
-            Grid::new(every, start_at, job.progress.state.anchor.unwrap_or_default())
-        }
+/// The instants of a schedule that fires more than once; `None` for a `once` and for a distance that is not above zero.
+pub(super) fn instants(job: &Job) -> Option<Instants<'_>> {
+    job.spec.schedule.instants(job.progress.state.anchor.unwrap_or_default())
+}
+
+/// The first instant behind `time` for which a run may still begin.
+pub(super) fn next_instant(job: &Job, time: Timestamp) -> Option<Timestamp> {
+    let max_runs = job.spec.schedule.bounds().max_runs;
+    if max_runs.is_some_and(|max_runs| i64::from(job.progress.state.runs) >= max_runs) {
+        return None;
+    }
+    instants(job)?.after(time)
+}
+
+/// Plans the fire of `instant`; where there is none, the schedule is over and the job is done.
+pub(super) fn plan_or_finish(job: &mut Job, instant: Option<Timestamp>) {
+    plan(job, instant);
+    // A plan that never had an instant, as a file may hold it, is not over: a hand may mend it.
+    let is_sound = instants(job).is_some() && job.spec.schedule.bounds().max_runs.is_none_or(|max_runs| max_runs > 0);
+    if instant.is_none() && is_sound && job.spec.schedule.is_finite() {
+        job.progress.enabled = false;
     }
 }
 
@@ -77,9 +94,9 @@ pub(super) fn plan_from(job: &mut Job, now: Timestamp) -> Option<Timestamp> {
             miss(&mut job.progress, run_at);
             Some(run_at)
         }
-        Schedule::Every { .. } => {
+        Schedule::Every { .. } | Schedule::Cron { .. } => {
             let from = job.progress.state.fired.map_or(now, |fired| fired.max(now));
-            plan(job, grid(job).and_then(|grid| grid.after(from)));
+            plan_or_finish(job, next_instant(job, from));
             None
         }
     }
@@ -95,20 +112,25 @@ fn miss(progress: &mut Progress, run_at: Timestamp) {
 /// Starts the plan of a job whose schedule is new or changed.
 pub(super) fn anchor(job: &mut Job, now: Timestamp) {
     job.progress.state.fired = None;
+    job.progress.state.runs = 0;
     job.progress.state.anchor = match job.spec.schedule {
-        Schedule::Every { start_at: Some(_), .. } => None,
+        Schedule::Every { start_at: Some(_), .. } | Schedule::Cron { .. } => None,
         Schedule::Every { .. } | Schedule::Once { .. } => Some(now),
     };
 }
 
 /// The instant whose fire an overdue job gets: the latest that is due by `now`. Earlier ones are
 /// skipped; nobody wants them one by one after a sleep.
-pub(super) fn latest_due(job: &Job, grid: Grid, now: Timestamp) -> Option<Timestamp> {
-    let planned = job.progress.state.planned.or(job.progress.next_run_at)?;
-    let latest = grid.at_or_before(now)?;
-    let latest = if due_time(job, latest) <= now { Some(latest) } else { grid.before(latest) };
+pub(super) fn latest_due(job: &Job, now: Timestamp) -> Option<Timestamp> {
+    let instants = instants(job)?;
     // What the job shows is due whatever its share of the jitter, which the older service drew otherwise.
-    Some(latest.map_or(planned, |latest| latest.max(planned)))
+    let planned = job.progress.state.planned.or(job.progress.next_run_at)?;
+    let Some(latest) = instants.latest(planned, now) else { return Some(planned) };
+    if due_time(job, latest) <= now {
+        return Some(latest);
+    }
+    // No jitter is longer than the distance to the next instant, so the one before has passed.
+    Some(instants.latest(planned, just_before(latest)).unwrap_or(planned))
 }
 
 /// Looks at a job after a start: keeps a plan that lies ahead and still fits the schedule, skips
@@ -137,6 +159,13 @@ pub(super) fn plan_after_restart(job: &mut Job, now: Timestamp) -> Option<Timest
             }
             None
         }
+        Schedule::Cron { .. } => {
+            job.progress.state.held = false;
+            if !still_stands(job, now) {
+                plan_from(job, now);
+            }
+            None
+        }
     }
 }
 
@@ -158,14 +187,13 @@ fn anchor_of_next(next: Timestamp, every: GoDuration, now: Timestamp) -> Timesta
 
 fn still_stands(job: &Job, now: Timestamp) -> bool {
     let Progress { enabled, next_run_at: Some(next), ref state, .. } = job.progress else { return false };
-    let Schedule::Every { jitter, .. } = job.spec.schedule else { return false };
     let planned = state.planned.unwrap_or(next);
     let delay = next.as_nanosecond() - planned.as_nanosecond();
     enabled
         && next > now
         && state.fired.is_none_or(|fired| planned > fired)
-        && grid(job).is_some_and(|grid| grid.holds(planned))
-        && (0..=i128::from(jitter.as_nanos().max(0))).contains(&delay)
+        && next_instant(job, just_before(planned)) == Some(planned)
+        && (0..=i128::from(job.spec.schedule.jitter().as_nanos().max(0))).contains(&delay)
 }
 
 /// A job as it begins.
@@ -173,7 +201,7 @@ pub(super) fn fresh(spec: &Arc<Spec>, enabled: bool, now: Timestamp) -> Job {
     let mut job = Job { spec: Arc::clone(spec), progress: Progress { enabled, ..Progress::default() } };
     // A `once` without an anchor may be the older service's, and what it shows is looked at to see
     // whether it was taken. A new one shows nothing yet.
-    if matches!(spec.schedule, Schedule::Every { .. }) {
+    if !matches!(spec.schedule, Schedule::Once { .. }) {
         anchor(&mut job, now);
     }
     plan_from(&mut job, now);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::calendar::{due_time, grid, latest_due, plan, run_id};
+use super::calendar::{due_time, latest_due, next_instant, plan, plan_or_finish, run_id};
 use super::table::Slot;
 use super::{Engine, Event, EventKind, Outcome, Start, Token, Turn, Verdict};
 use crate::job::{GoDuration, Job, Phase, Run, Schedule, Spec, Status};
@@ -108,16 +108,19 @@ fn fire(job: &mut Job, now: Timestamp) -> Option<Event> {
             begin(job, run_at, due_at, now);
             None
         }
-        Schedule::Every { every, .. } => {
-            let due = grid(job).and_then(|grid| Some((grid, latest_due(job, grid, now)?)));
-            let Some((grid, instant)) = due else {
+        Schedule::Every { .. } | Schedule::Cron { .. } => {
+            let Some(instant) = latest_due(job, now) else {
                 plan(job, None);
                 return None;
             };
             let is_planned = instant == job.progress.state.planned.unwrap_or(due_at);
             let due_at = if is_planned { due_at } else { due_time(job, instant) };
             job.progress.state.fired = Some(instant);
-            plan(job, grid.after(instant.max(earliest_next(every, now))));
+            if !is_running && job.spec.schedule.bounds().max_runs.is_some() {
+                job.progress.state.runs = job.progress.state.runs.saturating_add(1);
+            }
+            let next = next_instant(job, instant.max(earliest_next(&job.spec.schedule, now)));
+            plan_or_finish(job, next);
             if is_running {
                 job.progress.last_status = Status::Skipped;
                 job.progress.last_error = format!("skipped: a run was still going at {instant}").into();
@@ -131,9 +134,9 @@ fn fire(job: &mut Job, now: Timestamp) -> Option<Event> {
 
 /// The instant behind which the next fire comes, whatever the grid. A file's grid may be finer than
 /// any that a client can make, and must not make the loop do nothing else.
-fn earliest_next(every: GoDuration, now: Timestamp) -> Timestamp {
+fn earliest_next(schedule: &Schedule, now: Timestamp) -> Timestamp {
     let least = GoDuration::from_millis(EVERY_MILLIS_MIN);
-    if every >= least {
+    if !matches!(schedule, Schedule::Every { every, .. } if *every < least) {
         return Timestamp::MIN;
     }
     now.checked_add(SignedDuration::from_nanos(least.as_nanos() - 1)).unwrap_or(now)

@@ -12,7 +12,7 @@ pub struct Filter {
     pub enabled: Option<bool>,
     /// The last status.
     pub status: Option<Status>,
-    /// `once` or `every`.
+    /// `once`, `every` or `cron`.
     pub kind: Option<Kind>,
 }
 
@@ -23,6 +23,8 @@ pub enum Kind {
     Once,
     /// `every`.
     Every,
+    /// `cron`.
+    Cron,
 }
 
 /// A piece of the list of all jobs.
@@ -62,6 +64,7 @@ impl Filter {
         let kind = match job.spec.schedule {
             Schedule::Once { .. } => Kind::Once,
             Schedule::Every { .. } => Kind::Every,
+            Schedule::Cron { .. } => Kind::Cron,
         };
         self.name.as_ref().is_none_or(|part| job.spec.name.contains(part.as_ref()))
             && self.enabled.is_none_or(|enabled| job.progress.enabled == enabled)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::calendar::{anchor, fresh, once_is_done, plan, plan_from};
+use super::calendar::{anchor, fresh, instants, next_instant, once_is_done, plan, plan_from};
 use super::{Command, Engine, Planned, Record, Refusal};
 use crate::job::{Invalid, Job, JobId, Patch, Phase, Run, Schedule, Spec, Status};
 
@@ -55,8 +55,8 @@ impl Engine {
         if self.job(&spec.id).is_some() {
             return Err(Refusal::Taken);
         }
-        check_ahead(&spec.schedule, now)?;
         let job = fresh(spec, enabled, now);
+        check_ahead(&job, now)?;
         Ok(Planned { record: Some(Record::Put(job.clone())), job })
     }
 }
@@ -70,8 +70,8 @@ fn patched(present: &Job, patch: &Patch, now: Timestamp) -> Result<Planned, Refu
         job.spec = Arc::new(spec);
     }
     if new_schedule {
-        check_ahead(&job.spec.schedule, now)?;
         anchor(&mut job, now);
+        check_ahead(&job, now)?;
         plan_from(&mut job, now);
     }
     if let Some(enabled) = patch.enabled {
@@ -87,11 +87,12 @@ fn patched(present: &Job, patch: &Patch, now: Timestamp) -> Result<Planned, Refu
 }
 
 fn switched(present: &Job, enabled: bool, now: Timestamp) -> Planned {
-    if present.progress.enabled == enabled {
-        return Planned { record: None, job: present.clone() };
-    }
     let mut job = present.clone();
     switch(&mut job, enabled, now);
+    // It is so already, or its schedule is over.
+    if job.progress == present.progress {
+        return Planned { record: None, job };
+    }
     progressed(job)
 }
 
@@ -102,6 +103,7 @@ fn switch(job: &mut Job, enabled: bool, now: Timestamp) {
     }
     job.progress.enabled = enabled;
     if enabled {
+        // It leaves the job as it was where its schedule is over.
         plan_from(job, now);
         return;
     }
@@ -118,12 +120,23 @@ fn progressed(job: Job) -> Planned {
     Planned { record: Some(Record::Progress { id: job.spec.id.clone(), progress }), job }
 }
 
-fn check_ahead(schedule: &Schedule, now: Timestamp) -> Result<(), Refusal> {
-    match schedule {
+/// Whether a schedule that a client sets has a fire at all.
+fn check_ahead(job: &Job, now: Timestamp) -> Result<(), Refusal> {
+    let invalid = |field, message| Err(Refusal::Invalid(Invalid::new(field, message)));
+    match &job.spec.schedule {
         Schedule::Once { run_at } if *run_at <= now => {
             let message = format!("{run_at} has passed; accepted is a time after now, which is {now}");
-            Err(Refusal::Invalid(Invalid::new("/schedule/run_at", message)))
+            invalid("/schedule/run_at", message)
         }
-        Schedule::Once { .. } | Schedule::Every { .. } => Ok(()),
+        Schedule::Once { .. } => Ok(()),
+        schedule if schedule.is_finite() && next_instant(job, now).is_none() => {
+            let would_go_on = instants(job).is_some_and(|instants| instants.endless_after(now).is_some());
+            if let Some(end_at) = schedule.bounds().end_at.filter(|_| would_go_on) {
+                let accepted = format!("a time from the first instant after now ({now}) on");
+                return invalid("/schedule/end_at", format!("{end_at} leaves no instant; accepted is {accepted}"));
+            }
+            invalid("/schedule/cron", format!("names no instant after now ({now}) and from start_at on"))
+        }
+        Schedule::Every { .. } | Schedule::Cron { .. } => Ok(()),
     }
 }

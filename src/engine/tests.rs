@@ -1,7 +1,9 @@
 //! Timelines: what the contract says under "what happens when", a line a case.
 
+mod bounds;
 mod clock;
 mod commands;
+mod cron;
 mod every;
 mod files;
 mod harness;

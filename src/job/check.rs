@@ -6,10 +6,11 @@
 use std::collections::HashSet;
 
 use super::http::{check_header, check_method, check_url};
-use super::{GoDuration, HttpCall, Invalid, Schedule, Spec};
+use super::{GoDuration, HttpCall, Invalid, JobId, Schedule, Spec};
 use crate::limits::{
-    EVERY_HOURS_MAX, EVERY_MILLIS_MIN, JOB_BODY_BYTES_MAX, JOB_HEADERS_BYTES_MAX, JOB_HEADERS_MAX, JOB_NAME_CHARS_MAX,
-    MAX_RETRIES_MAX, RETRY_BACKOFF_HOURS_MAX, TIMEOUT_HOURS_MAX, TIMEOUT_MILLIS_MIN,
+    CRON_JITTER_HOURS_MAX, EVERY_HOURS_MAX, EVERY_MILLIS_MIN, JOB_BODY_BYTES_MAX, JOB_HEADERS_BYTES_MAX,
+    JOB_HEADERS_MAX, JOB_NAME_CHARS_MAX, MAX_RETRIES_MAX, RETRY_BACKOFF_HOURS_MAX, TIMEOUT_HOURS_MAX,
+    TIMEOUT_MILLIS_MIN,
 };
 
 impl Spec {
@@ -23,7 +24,7 @@ impl Spec {
             problems.push(Invalid::new("/name", message));
         }
         self.http.check(&mut problems);
-        self.schedule.check(&mut problems);
+        self.schedule.check(&self.id, &mut problems);
         problems.extend(out_of_range(
             "/timeout",
             self.timeout,
@@ -71,13 +72,36 @@ impl HttpCall {
 }
 
 impl Schedule {
-    fn check(&self, problems: &mut Vec<Invalid>) {
-        let Self::Every { every, jitter, .. } = *self else { return };
-        let every_min = GoDuration::from_millis(EVERY_MILLIS_MIN);
-        problems.extend(out_of_range("/schedule/every", every, every_min, GoDuration::from_hours(EVERY_HOURS_MAX)));
-        if jitter < GoDuration::ZERO || jitter > every {
-            let message = format!("{jitter} is out of range; accepted are 0s to `every`, which is {every}");
+    fn check(&self, id: &JobId, problems: &mut Vec<Invalid>) {
+        let (start_at, longest, named) = match *self {
+            Self::Once { .. } => return,
+            Self::Every { every, start_at, .. } => {
+                let min = GoDuration::from_millis(EVERY_MILLIS_MIN);
+                problems.extend(out_of_range("/schedule/every", every, min, GoDuration::from_hours(EVERY_HOURS_MAX)));
+                (start_at, every, format!("`every`, which is {every}"))
+            }
+            Self::Cron { ref cron, start_at, .. } => {
+                cron.check(id, problems);
+                let longest = GoDuration::from_hours(CRON_JITTER_HOURS_MAX);
+                (start_at, longest, longest.to_string())
+            }
+        };
+        let jitter = self.jitter();
+        if jitter < GoDuration::ZERO || jitter > longest {
+            let message = format!("{jitter} is out of range; accepted are 0s to {named}");
             problems.push(Invalid::new("/schedule/jitter", message));
+        }
+        if let Some(runs) = self.bounds().max_runs
+            && !(1..=i64::from(u32::MAX)).contains(&runs)
+        {
+            let message = format!("{runs} is out of range; accepted are 1 to {}", u32::MAX);
+            problems.push(Invalid::new("/schedule/max_runs", message));
+        }
+        if let (Some(end_at), Some(start_at)) = (self.bounds().end_at, start_at)
+            && end_at < start_at
+        {
+            let message = format!("{end_at} lies before start_at; accepted is a time from {start_at} on");
+            problems.push(Invalid::new("/schedule/end_at", message));
         }
     }
 }

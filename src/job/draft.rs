@@ -141,6 +141,10 @@ pub(super) struct ScheduleDraft {
     pub(super) every: Field<GoDuration>,
     pub(super) start_at: Field<Timestamp>,
     pub(super) jitter: Field<GoDuration>,
+    pub(super) cron: Field<Box<str>>,
+    pub(super) timezone: Field<Box<str>>,
+    pub(super) end_at: Field<Timestamp>,
+    pub(super) max_runs: Field<i64>,
 }
 
 /// The key `state` of a file.
@@ -150,6 +154,7 @@ pub struct StateDraft {
     pub(super) anchor: Field<Timestamp>,
     pub(super) planned: Field<Timestamp>,
     pub(super) fired: Field<Timestamp>,
+    pub(super) runs: Field<i64>,
     pub(super) held: Field<bool>,
     pub(super) run: Field<RunDraft>,
 }
@@ -183,7 +188,7 @@ macro_rules! object_field {
 
 object_field! {
     HttpDraft: "an object with method, url, headers, body",
-    ScheduleDraft: "an object with kind and run_at, or kind, every, start_at, jitter",
+    ScheduleDraft: "an object with kind and what belongs to that: run_at; every; cron and timezone",
     StateDraft: "an object",
     RunDraft: "an object",
 }

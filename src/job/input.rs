@@ -6,7 +6,9 @@ use serde::de::{Deserialize, Deserializer, Error};
 
 use super::draft::{File, HttpDraft, JobDraft, ProgressDraft, Request, RunDraft, ScheduleDraft, StateDraft};
 use super::field::Headers;
-use super::{Defaults, GoDuration, HttpCall, Invalid, Job, JobId, Phase, Progress, Run, Schedule, Spec, State};
+use super::{
+    Bounds, Cron, Defaults, GoDuration, HttpCall, Invalid, Job, JobId, Phase, Progress, Run, Schedule, Spec, State,
+};
 
 /// A change of a job: what is `None` stays as it is.
 #[derive(Debug, Default)]
@@ -32,7 +34,7 @@ impl JobDraft<Request> {
         let http =
             self.http.set().ok_or_else(|| Invalid::new("/http", "is required: an object with at least a url"))?;
         let schedule = self.schedule.set().ok_or_else(|| Invalid::new("/schedule", REQUIRED_SCHEDULE))?;
-        let spec = Spec {
+        let mut spec = Spec {
             id: self.id.set().unwrap_or_else(fresh),
             name: self.name.set().unwrap_or_default(),
             http: http.into_call(),
@@ -41,6 +43,7 @@ impl JobDraft<Request> {
             max_retries: self.max_retries.set().unwrap_or(defaults.max_retries),
             retry_backoff: self.retry_backoff.set().unwrap_or(defaults.retry_backoff),
         };
+        spec.schedule.read_for(&spec.id);
         match spec.problems().into_iter().next() {
             Some(problem) => Err(problem),
             None => Ok((spec, self.enabled.set().unwrap_or(true))),
@@ -83,7 +86,7 @@ impl Patch {
         if self.id.as_ref().is_some_and(|id| *id != spec.id) {
             return Err(Invalid::new("/id", "the id of a job cannot be changed"));
         }
-        let changed = Spec {
+        let mut changed = Spec {
             id: spec.id.clone(),
             name: self.name.as_ref().unwrap_or(&spec.name).clone(),
             http: HttpCall {
@@ -97,6 +100,9 @@ impl Patch {
             max_retries: self.max_retries.unwrap_or(spec.max_retries),
             retry_backoff: self.retry_backoff.unwrap_or(spec.retry_backoff),
         };
+        if self.schedule.is_some() {
+            changed.schedule.read_for(&spec.id);
+        }
         let had = spec.problems();
         match changed.problems().into_iter().find(|problem| !had.contains(problem)) {
             Some(problem) => Err(problem),
@@ -114,8 +120,7 @@ enum Strictness {
     File,
 }
 
-const REQUIRED_SCHEDULE: &str =
-    "is required: {\"kind\":\"once\",\"run_at\":…} or {\"kind\":\"every\",\"every\":…,\"start_at\":…,\"jitter\":…}";
+const REQUIRED_SCHEDULE: &str = "is required: {\"kind\":\"once\",\"run_at\":…}, {\"kind\":\"every\",\"every\":…} or {\"kind\":\"cron\",\"cron\":…,\"timezone\":…}";
 
 fn check_kind(kind: Option<&str>) -> Result<(), Invalid> {
     match kind {
@@ -142,41 +147,76 @@ impl HttpDraft {
 impl ScheduleDraft {
     fn into_schedule(self, strictness: Strictness) -> Result<Schedule, Invalid> {
         let strict = strictness == Strictness::Request;
-        let only = |kind: &str| format!("is not taken by a schedule of kind {kind}");
-        match self.kind.set().as_deref() {
-            Some("once") => {
-                for (field, is_set) in [
-                    ("/schedule/every", self.every.set().is_some()),
-                    ("/schedule/start_at", self.start_at.set().is_some()),
-                    ("/schedule/jitter", self.jitter.set().is_some()),
-                ] {
-                    if strict && is_set {
-                        return Err(Invalid::new(field, only("once")));
-                    }
-                }
+        let kind = self.kind.set().unwrap_or_default();
+        let run_at = Part { field: "/schedule/run_at", kinds: &["once"], value: self.run_at.set() };
+        let every = Part { field: "/schedule/every", kinds: &["every"], value: self.every.set() };
+        let cron = Part { field: "/schedule/cron", kinds: &["cron"], value: self.cron.set() };
+        let timezone = Part { field: "/schedule/timezone", kinds: &["cron"], value: self.timezone.set() };
+        let start_at = Part { field: "/schedule/start_at", kinds: REPEATED, value: self.start_at.set() };
+        let jitter = Part { field: "/schedule/jitter", kinds: REPEATED, value: self.jitter.set() };
+        let end_at = Part { field: "/schedule/end_at", kinds: REPEATED, value: self.end_at.set() };
+        let max_runs = Part { field: "/schedule/max_runs", kinds: REPEATED, value: self.max_runs.set() };
+        let kind = &*kind;
+        if strict && KINDS.contains(&kind) {
+            run_at.check(kind)?;
+            every.check(kind)?;
+            cron.check(kind)?;
+            timezone.check(kind)?;
+            start_at.check(kind)?;
+            jitter.check(kind)?;
+            end_at.check(kind)?;
+            max_runs.check(kind)?;
+        }
+        let bounds = Bounds { end_at: end_at.value, max_runs: max_runs.value };
+        let (start_at, jitter) = (start_at.value, jitter.value.unwrap_or_default());
+        match kind {
+            "once" => {
                 let missing = || Invalid::new("/schedule/run_at", "is required for kind once: a time of RFC 3339");
-                Ok(Schedule::Once { run_at: self.run_at.set().ok_or_else(missing)? })
+                Ok(Schedule::Once { run_at: run_at.value.ok_or_else(missing)? })
             }
-            Some("every") => {
-                if strict && self.run_at.set().is_some() {
-                    return Err(Invalid::new("/schedule/run_at", only("every")));
-                }
-                let every = self.every.set();
-                if strict && every.is_none() {
+            "every" => {
+                if strict && every.value.is_none() {
                     return Err(Invalid::new("/schedule/every", "is required for kind every: a duration such as 5m"));
                 }
-                Ok(Schedule::Every {
-                    every: every.unwrap_or_default(),
-                    start_at: self.start_at.set(),
-                    jitter: self.jitter.set().unwrap_or_default(),
-                })
+                Ok(Schedule::Every { every: every.value.unwrap_or_default(), start_at, jitter, bounds })
             }
-            Some(other) => {
-                let message = format!("{other:?} is not a kind of schedule; accepted are \"once\" and \"every\"");
+            "cron" => {
+                let text = cron.value.unwrap_or_default();
+                if strict && text.is_empty() {
+                    let message = "is required for kind cron: an expression such as \"30 2 * * MON-FRI\"";
+                    return Err(Invalid::new("/schedule/cron", message));
+                }
+                let cron = Box::new(Cron::new(text, timezone.value.unwrap_or_else(|| "UTC".into())));
+                Ok(Schedule::Cron { cron, start_at, jitter, bounds })
+            }
+            "" => Err(Invalid::new("/schedule/kind", "is required: \"once\", \"every\" or \"cron\"")),
+            other => {
+                let message =
+                    format!("{other:?} is not a kind of schedule; accepted are \"once\", \"every\" and \"cron\"");
                 Err(Invalid::new("/schedule/kind", message))
             }
-            None => Err(Invalid::new("/schedule/kind", "is required: \"once\" or \"every\"")),
         }
+    }
+}
+
+const KINDS: &[&str] = &["once", "every", "cron"];
+
+/// The kinds that fire more than once.
+const REPEATED: &[&str] = &["every", "cron"];
+
+/// A key of a schedule, and whose it is.
+struct Part<T> {
+    field: &'static str,
+    kinds: &'static [&'static str],
+    value: Option<T>,
+}
+
+impl<T> Part<T> {
+    fn check(&self, kind: &str) -> Result<(), Invalid> {
+        if self.value.is_none() || self.kinds.contains(&kind) {
+            return Ok(());
+        }
+        Err(Invalid::new(self.field, format!("is not taken by a schedule of kind {kind}")))
     }
 }
 
@@ -186,7 +226,7 @@ impl JobDraft<File> {
         check_kind(self.kind.set().as_deref())?;
         let id = self.id.set().ok_or_else(|| Invalid::new("/id", "is required in a file"))?;
         let schedule = self.schedule.set().ok_or_else(|| Invalid::new("/schedule", REQUIRED_SCHEDULE))?;
-        let spec = Spec {
+        let mut spec = Spec {
             id,
             name: self.name.set().unwrap_or_default(),
             http: self.http.set().unwrap_or_default().into_call(),
@@ -195,6 +235,7 @@ impl JobDraft<File> {
             max_retries: self.max_retries.set().unwrap_or(defaults.max_retries),
             retry_backoff: self.retry_backoff.set().unwrap_or(defaults.retry_backoff),
         };
+        spec.schedule.read_for(&spec.id);
         let progress = ProgressDraft {
             enabled: self.enabled,
             last_run_at: self.last_run_at,
@@ -226,6 +267,8 @@ impl StateDraft {
             anchor: self.anchor.set(),
             planned: self.planned.set(),
             fired: self.fired.set(),
+            runs: u32::try_from(self.runs.set().unwrap_or(0))
+                .map_err(|_| Invalid::new("/state/runs", "must not be below zero or past 4,294,967,295"))?,
             held: self.held.set().unwrap_or(false),
             run: self.run.set().map(RunDraft::into_run).transpose()?.map(Box::new),
         })

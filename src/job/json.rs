@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{HttpCall, Job, Phase, Progress, Run, Schedule, Spec, State};
+use super::{Bounds, GoDuration, HttpCall, Job, Phase, Progress, Run, Schedule, Spec, State};
 
 /// A job with every key that a client sees, in the order that clients know.
 #[derive(Clone, Copy)]
@@ -92,16 +92,38 @@ impl Serialize for Schedule {
                 map.serialize_entry("kind", "once")?;
                 map.serialize_entry("run_at", &Text(run_at))?;
             }
-            Self::Every { every, start_at, jitter } => {
+            Self::Every { every, start_at, jitter, bounds } => {
                 map.serialize_entry("kind", "every")?;
                 map.serialize_entry("every", &Text(every))?;
-                map.serialize_entry("start_at", &TextOrEmpty(*start_at))?;
-                let jitter = Some(*jitter).filter(|jitter| *jitter != super::GoDuration::ZERO);
-                map.serialize_entry("jitter", &TextOrEmpty(jitter))?;
+                repeated(&mut map, *start_at, *jitter, *bounds)?;
+            }
+            Self::Cron { cron, start_at, jitter, bounds } => {
+                map.serialize_entry("kind", "cron")?;
+                map.serialize_entry("cron", cron.text())?;
+                map.serialize_entry("timezone", cron.zone_name())?;
+                repeated(&mut map, *start_at, *jitter, *bounds)?;
             }
         }
         map.end()
     }
+}
+
+/// What all kinds have in common that fire more than once. A bound that is not set is not shown: older readers know none.
+fn repeated<M: SerializeMap>(
+    map: &mut M,
+    start_at: Option<Timestamp>,
+    jitter: GoDuration,
+    bounds: Bounds,
+) -> Result<(), M::Error> {
+    map.serialize_entry("start_at", &TextOrEmpty(start_at))?;
+    map.serialize_entry("jitter", &TextOrEmpty(Some(jitter).filter(|jitter| *jitter != GoDuration::ZERO)))?;
+    if let Some(end_at) = bounds.end_at {
+        map.serialize_entry("end_at", &Text(end_at))?;
+    }
+    if let Some(max_runs) = bounds.max_runs {
+        map.serialize_entry("max_runs", &max_runs)?;
+    }
+    Ok(())
 }
 
 impl Serialize for State {
@@ -113,6 +135,9 @@ impl Serialize for State {
             if let Some(time) = time {
                 map.serialize_entry(key, &Text(time))?;
             }
+        }
+        if self.runs > 0 {
+            map.serialize_entry("runs", &self.runs)?;
         }
         if self.held {
             map.serialize_entry("held", &true)?;

@@ -34,6 +34,8 @@ pub struct State {
     /// The last instant of the schedule that was taken: fired, skipped or missed. Nothing at or
     /// before it is planned again, also after the clock stepped back.
     pub fired: Option<Timestamp>,
+    /// How many runs the schedule has begun, where it is bounded by that.
+    pub runs: u32,
     /// A `once` is due and waits for the end of a run that was going.
     pub held: bool,
     /// The run that is going.

@@ -1,8 +1,8 @@
 //! When a job is to fire: the grid of its instants.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::GoDuration;
+use super::{Cron, GoDuration, JobId};
 
 /// The plan of a job as its client gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub enum Schedule {
         /// The instant.
         run_at: Timestamp,
     },
-    /// A fire at every instant of a grid, for ever.
+    /// A fire at every instant of a grid.
     Every {
         /// The distance of the instants. Above zero for a job that a client made; a file may
         /// hold zero or less, and such a job never fires.
@@ -22,7 +22,120 @@ pub enum Schedule {
         start_at: Option<Timestamp>,
         /// The upper bound, not reached, of the random delay of each fire. Zero for none.
         jitter: GoDuration,
+        /// How long this goes on.
+        bounds: Bounds,
     },
+    /// A fire at every instant that an expression names.
+    Cron {
+        /// The expression and its zone.
+        cron: Box<Cron>,
+        /// Nothing fires before it.
+        start_at: Option<Timestamp>,
+        /// As with `Every`.
+        jitter: GoDuration,
+        /// How long this goes on.
+        bounds: Bounds,
+    },
+}
+
+/// How long a schedule goes on; by default for ever. When it is over the job is done, and no longer enabled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// No instant is later than this.
+    pub end_at: Option<Timestamp>,
+    /// How many runs the schedule begins. A skipped instant begins none. Above zero for a job that a client made; a file
+    /// may hold zero or less, and such a job never fires.
+    pub max_runs: Option<i64>,
+}
+
+impl Schedule {
+    /// How long it goes on; nothing for a `once`.
+    pub fn bounds(&self) -> Bounds {
+        match *self {
+            Self::Once { .. } => Bounds::default(),
+            Self::Every { bounds, .. } | Self::Cron { bounds, .. } => bounds,
+        }
+    }
+
+    /// The upper bound, not reached, of the random delay of each fire.
+    pub fn jitter(&self) -> GoDuration {
+        match *self {
+            Self::Once { .. } => GoDuration::ZERO,
+            Self::Every { jitter, .. } | Self::Cron { jitter, .. } => jitter,
+        }
+    }
+
+    /// Whether it may come to an end, other than the end of time.
+    pub fn is_finite(&self) -> bool {
+        self.bounds() != Bounds::default() || matches!(self, Self::Cron { .. })
+    }
+
+    /// Finds out what its texts mean for this job.
+    pub(super) fn read_for(&mut self, id: &JobId) {
+        if let Self::Cron { cron, .. } = self {
+            cron.read_for(id);
+        }
+    }
+
+    /// The instants of a job whose grid is anchored at `anchor`; `None` for a `once` and for a plan that has none at all.
+    pub fn instants(&self, anchor: Timestamp) -> Option<Instants<'_>> {
+        match *self {
+            Self::Once { .. } => None,
+            Self::Every { every, start_at, bounds, .. } => {
+                let grid = Grid::new(every, start_at, anchor)?;
+                Some(Instants { source: Source::Grid(grid), end_at: bounds.end_at })
+            }
+            Self::Cron { ref cron, start_at, bounds, .. } => {
+                cron.is_read().then_some(Instants { source: Source::Cron(cron, start_at), end_at: bounds.end_at })
+            }
+        }
+    }
+}
+
+/// All instants of a schedule, in their order.
+#[derive(Clone, Copy, Debug)]
+pub struct Instants<'a> {
+    source: Source<'a>,
+    end_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Source<'a> {
+    Grid(Grid),
+    /// From that time on.
+    Cron(&'a Cron, Option<Timestamp>),
+}
+
+impl Instants<'_> {
+    /// The first one that is later than `time`; `None` where there is none.
+    pub fn after(&self, time: Timestamp) -> Option<Timestamp> {
+        self.endless_after(time).filter(|next| self.end_at.is_none_or(|end_at| *next <= end_at))
+    }
+
+    /// The same, as if there were no end.
+    pub fn endless_after(&self, time: Timestamp) -> Option<Timestamp> {
+        match self.source {
+            Source::Grid(grid) => grid.after(time),
+            Source::Cron(cron, start_at) => {
+                cron.after(start_at.map_or(time, |start_at| time.max(just_before(start_at))))
+            }
+        }
+    }
+
+    /// The last one from `first`, which is one itself, to `time`; `None` where `first` is later.
+    pub fn latest(&self, first: Timestamp, time: Timestamp) -> Option<Timestamp> {
+        let until = self.end_at.map_or(time, |end_at| time.min(end_at));
+        let latest = match self.source {
+            Source::Grid(grid) => grid.at_or_before(until),
+            Source::Cron(cron, _) => cron.latest(just_before(first), until),
+        };
+        latest.filter(|latest| *latest >= first)
+    }
+}
+
+/// The end of what lies before `time`.
+pub fn just_before(time: Timestamp) -> Timestamp {
+    time.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(Timestamp::MIN)
 }
 
 /// The instants `first + k × every` with k ≥ 0. It never drifts, because each instant is
@@ -55,18 +168,6 @@ impl Grid {
         let steps = (time >= self.first).then(|| (time - self.first) / self.every)?;
         Timestamp::from_nanosecond(self.first + steps * self.every).ok()
     }
-
-    /// The instant before `instant`, which lies on the grid; `None` for the first.
-    pub fn before(self, instant: Timestamp) -> Option<Timestamp> {
-        let before = instant.as_nanosecond() - self.every;
-        (before >= self.first).then(|| Timestamp::from_nanosecond(before).ok())?
-    }
-
-    /// Whether `time` is one of the instants.
-    pub fn holds(self, time: Timestamp) -> bool {
-        let time = time.as_nanosecond();
-        time >= self.first && (time - self.first) % self.every == 0
-    }
 }
 
 #[cfg(test)]
@@ -86,9 +187,6 @@ mod tests {
         assert_eq!(grid.at_or_before(at(12)), None);
         assert_eq!(grid.at_or_before(at(13)), Some(at(13)));
         assert_eq!(grid.at_or_before(at(42)), Some(at(33)));
-        assert_eq!(grid.before(at(13)), None);
-        assert_eq!(grid.before(at(23)), Some(at(13)));
-        assert!(grid.holds(at(33)) && !grid.holds(at(34)) && !grid.holds(at(3)));
     }
 
     #[test]

@@ -113,7 +113,7 @@ fn the_field_at_fault_is_pointed_to() {
         (json!({"http": {"body": {}}}), "/http/body"),
         (json!({"http": {"headers": {"X-A": 5}}}), "/http/headers"),
         (json!({"schedule": []}), "/schedule"),
-        (json!({"schedule": {"kind": "cron"}}), "/schedule/kind"),
+        (json!({"schedule": {"kind": "hourly"}}), "/schedule/kind"),
         (json!({"schedule": {"every": 5}}), "/schedule/every"),
         (json!({"schedule": {"every": "often"}}), "/schedule/every"),
         (json!({"schedule": {"start_at": "tomorrow"}}), "/schedule/start_at"),

@@ -141,7 +141,7 @@ fn a_limit_says_what_is_accepted() {
         (json!({"max_retries": 101}), "100"),
         (json!({"retry_backoff": "25h"}), "24h"),
         (json!({"name": "x".repeat(257)}), "256"),
-        (json!({"schedule": {"kind": "cron"}}), "every"),
+        (json!({"schedule": {"kind": "hourly"}}), "every"),
     ] {
         let error = ksana.post("/jobs", &with(hourly(TARGET), &change)).refusal(400);
         assert!(error["message"].as_str().is_some_and(|message| message.contains(accepted)), "{error}");

@@ -77,7 +77,7 @@ fn filters_choose_and_add_up() {
 #[test]
 fn a_wrong_filter_is_400_and_says_what_is_accepted() {
     let ksana = Ksana::start();
-    for query in ["limit=0", "limit=1001", "limit=-1", "limit=x", "enabled=maybe", "kind=cron", "status=great"] {
+    for query in ["limit=0", "limit=1001", "limit=-1", "limit=x", "enabled=maybe", "kind=hourly", "status=great"] {
         let error = ksana.get(&format!("/jobs?{query}")).refusal(400);
         let (name, _) = query.split_once('=').expect("it has a value");
         assert!(error["message"].as_str().is_some_and(|message| message.contains(name)), "{error}");

@@ -6,6 +6,7 @@ mod attempts;
 mod authentication;
 mod check;
 mod connections;
+mod cron;
 mod cross_origin;
 mod endpoints;
 mod environment;

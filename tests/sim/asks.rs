@@ -55,12 +55,12 @@ impl Ask {
             if present.is_some() {
                 return Err(Refusal::Taken);
             }
-            check_ahead(&spec.schedule, now)?;
             let mut job = Job { spec: Arc::new(spec.clone()), progress: Progress::default() };
             job.progress.enabled = *enabled;
-            if matches!(spec.schedule, Schedule::Every { .. }) {
+            if !matches!(spec.schedule, Schedule::Once { .. }) {
                 rules::anchor(&mut job, now);
             }
+            check_ahead(&job, now)?;
             rules::plan(&mut job, now);
             return Ok(Some(job));
         }
@@ -83,9 +83,9 @@ impl Ask {
                 spec.max_retries = change.max_retries.unwrap_or(spec.max_retries);
                 let schedule = change.schedule.clone().filter(|schedule| *schedule != spec.schedule);
                 if let Some(schedule) = schedule {
-                    check_ahead(&schedule, now)?;
                     spec.schedule = schedule;
                     rules::anchor(&mut job, now);
+                    check_ahead(&job, now)?;
                     rules::plan(&mut job, now);
                 }
                 if let Some(enabled) = change.enabled {
@@ -97,11 +97,12 @@ impl Ask {
     }
 }
 
-fn check_ahead(schedule: &Schedule, now: Timestamp) -> Result<(), Refusal> {
-    match schedule {
-        Schedule::Once { run_at } if *run_at <= now => {
-            Err(Refusal::Invalid(Invalid::new("/schedule/run_at", "has passed")))
-        }
-        _ => Ok(()),
-    }
+fn check_ahead(job: &Job, now: Timestamp) -> Result<(), Refusal> {
+    let field = match &job.spec.schedule {
+        Schedule::Once { run_at } if *run_at <= now => "/schedule/run_at",
+        Schedule::Once { .. } => return Ok(()),
+        _ if rules::first_after(job, now).is_some() => return Ok(()),
+        _ => "/schedule/end_at",
+    };
+    Err(Refusal::Invalid(Invalid::new(field, "has passed")))
 }

@@ -6,7 +6,7 @@ use async_channel::bounded;
 use jiff::{SignedDuration, Timestamp};
 use ksana::engine::{Command, Filter, Kind};
 use ksana::inbox::Letter;
-use ksana::job::{GoDuration, Job, JobDraft, JobId, Request, Schedule, Status};
+use ksana::job::{Bounds, GoDuration, Job, JobDraft, JobId, Request, Schedule, Status};
 use ksana::shared::View;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -59,6 +59,12 @@ impl Clients {
             return Schedule::Once { run_at: now + SignedDuration::from_millis(ahead) };
         }
         let every = self.distance(random);
+        let bounds = Bounds {
+            end_at: random
+                .per_mille(150)
+                .then(|| now + SignedDuration::from_millis(random.below(120_000).cast_signed() - 1_000)),
+            max_runs: random.per_mille(150).then(|| 1 + random.below(4).cast_signed()),
+        };
         let start_at = match random.below(3) {
             0 => Some(
                 now + SignedDuration::from_millis(20_000)
@@ -70,7 +76,13 @@ impl Clients {
             0 => GoDuration::from_nanos(random.below(every.as_nanos().unsigned_abs() + 1).cast_signed()),
             _ => GoDuration::ZERO,
         };
-        Schedule::Every { every, start_at, jitter }
+        let end_at = bounds.end_at.map(|end_at| start_at.map_or(end_at, |start_at| end_at.max(start_at)));
+        let bounds = Bounds { end_at, ..bounds };
+        if random.per_mille(300) {
+            let text = *random.pick(EXPRESSIONS);
+            return cron(text, start_at, jitter, bounds);
+        }
+        Schedule::Every { every, start_at, jitter, bounds }
     }
 
     /// A change, as the service gets it and as the model does.
@@ -139,6 +151,27 @@ impl Clients {
     }
 }
 
+/// What the expressions of these clients name: dense and sparse, and an hour that a zone's clock may skip or repeat.
+const EXPRESSIONS: &[(&str, &str)] = &[
+    ("*/2 * * * * *", "UTC"),
+    ("5,6,50-59/3 * * * * *", "UTC"),
+    ("* * * * *", "Europe/Berlin"),
+    ("*/7 * * * *", "Asia/Kolkata"),
+    ("0 30 2 * * *", "America/New_York"),
+    ("0 0 */2 29 2 ?", "UTC"),
+];
+
+/// A schedule of that expression; only a job's own JSON says what it means.
+fn cron((text, timezone): (&str, &str), start_at: Option<Timestamp>, jitter: GoDuration, bounds: Bounds) -> Schedule {
+    let text_of = |time: Option<Timestamp>| time.map(|time| time.to_string());
+    let schedule = json!({
+        "kind": "cron", "cron": text, "timezone": timezone, "start_at": text_of(start_at), "jitter": jitter.to_string(),
+        "end_at": text_of(bounds.end_at), "max_runs": bounds.max_runs,
+    });
+    let job = json!({"id": "x", "name": "n", "http": {"url": "http://a/"}, "schedule": schedule});
+    draft(job).into_new(&DEFAULTS, || unreachable!("it has an id")).expect("a valid job").0.schedule
+}
+
 fn draft(job: Value) -> JobDraft<Request> {
     serde_json::from_value(job).expect("it has the shape of a job")
 }
@@ -155,8 +188,11 @@ impl Question {
                 let page = view.page(after.as_deref(), &filter, jobs_max);
                 let behind = jobs.filter(|job| after.as_deref().is_none_or(|after| job.spec.id.as_str() > after));
                 let wanted = behind.filter(|job| {
-                    let kind =
-                        if matches!(job.spec.schedule, Schedule::Once { .. }) { Kind::Once } else { Kind::Every };
+                    let kind = match job.spec.schedule {
+                        Schedule::Once { .. } => Kind::Once,
+                        Schedule::Every { .. } => Kind::Every,
+                        Schedule::Cron { .. } => Kind::Cron,
+                    };
                     filter.name.as_ref().is_none_or(|part| job.spec.name.contains(&**part))
                         && filter.enabled.is_none_or(|enabled| enabled == job.progress.enabled)
                         && filter.status.is_none_or(|status| status == job.progress.last_status)

@@ -15,9 +15,16 @@ pub(crate) fn run_id(job: &Job, instant: Timestamp) -> Uuid {
 
 /// When the fire of an instant is due: the share of the jitter comes from the run id.
 pub(crate) fn due(job: &Job, instant: Timestamp) -> Timestamp {
-    let Schedule::Every { jitter, .. } = job.spec.schedule else { return instant };
+    let mut jitter = u128::from(job.spec.schedule.jitter().as_nanos().unsigned_abs());
+    if jitter == 0 {
+        return instant;
+    }
+    // It never passes the next instant.
+    if let Some(next) = first_named(job, instant) {
+        jitter = jitter.min(next.duration_since(instant).as_nanos().unsigned_abs());
+    }
     let share = run_id(job, instant).as_u128() % (1 << 56);
-    let delay = u128::from(jitter.as_nanos().unsigned_abs()) * share / (1 << 56);
+    let delay = jitter * share / (1 << 56);
     instant + SignedDuration::from_nanos_i128(i128::try_from(delay).expect("at most a jitter"))
 }
 
@@ -28,8 +35,62 @@ fn grid(job: &Job) -> (Timestamp, SignedDuration) {
     (start_at.unwrap_or_else(|| job.progress.state.anchor.expect("it was created") + every), every)
 }
 
+/// The first instant after a time that the schedule has.
+pub(crate) fn first_after(job: &Job, time: Timestamp) -> Option<Timestamp> {
+    let end_at = job.spec.schedule.bounds().end_at;
+    first_named(job, time).filter(|instant| end_at.is_none_or(|end_at| *instant <= end_at))
+}
+
+/// The same without an end.
+fn first_named(job: &Job, time: Timestamp) -> Option<Timestamp> {
+    match &job.spec.schedule {
+        Schedule::Once { .. } => None,
+        Schedule::Every { .. } => Some(first_of_grid(job, time)),
+        // What an expression names is held against an oracle elsewhere.
+        Schedule::Cron { cron, start_at, .. } => {
+            let mut next = cron.after(time);
+            while next.is_some_and(|next| start_at.is_some_and(|start_at| next < start_at)) {
+                next = cron.after(next.expect("it was looked at"));
+            }
+            next
+        }
+    }
+}
+
+/// The first instant for which a run may begin.
+fn next_to_run(job: &Job, time: Timestamp) -> Option<Timestamp> {
+    let is_used_up =
+        job.spec.schedule.bounds().max_runs.is_some_and(|max_runs| i64::from(job.progress.state.runs) >= max_runs);
+    if is_used_up { None } else { first_after(job, time) }
+}
+
+/// Plans the next fire, or writes down that the last one was.
+fn plan_next(job: &mut Job, time: Timestamp) {
+    let next = next_to_run(job, time);
+    set_plan(job, next);
+    if next.is_none() {
+        job.progress.enabled = false;
+    }
+}
+
+/// The last instant that is due, of those that were not taken.
+fn last_due(job: &Job, planned: Timestamp, now: Timestamp) -> Timestamp {
+    if let Schedule::Every { .. } = job.spec.schedule
+        && job.spec.schedule.bounds().end_at.is_none()
+    {
+        let every = grid(job).1;
+        let last = first_of_grid(job, now) - every;
+        return planned.max(if due(job, last) <= now { last } else { last - every });
+    }
+    let mut last = planned;
+    while let Some(later) = first_after(job, last).filter(|later| due(job, *later) <= now) {
+        last = later;
+    }
+    last
+}
+
 /// The first instant after a time, counted from the first: in leaps, then one by one.
-fn first_after(job: &Job, time: Timestamp) -> Timestamp {
+fn first_of_grid(job: &Job, time: Timestamp) -> Timestamp {
     let (mut instant, every) = grid(job);
     for leap in [1_000_000_000, 1_000_000, 1_000] {
         while let Ok(later) = instant.checked_add(every * leap)
@@ -66,17 +127,15 @@ pub(crate) fn plan(job: &mut Job, now: Timestamp) {
             job.progress.last_error = format!("missed: {run_at} passed while it could not run").into();
         }
         Schedule::Once { run_at } => set_plan(job, Some(run_at)),
-        Schedule::Every { .. } => {
-            let next = first_after(job, fired.map_or(now, |fired| now.max(fired)));
-            set_plan(job, Some(next));
-        }
+        Schedule::Every { .. } | Schedule::Cron { .. } => plan_next(job, fired.map_or(now, |fired| now.max(fired))),
     }
 }
 
 /// A schedule begins to count.
 pub(crate) fn anchor(job: &mut Job, now: Timestamp) {
     job.progress.state.fired = None;
-    let counts = !matches!(job.spec.schedule, Schedule::Every { start_at: Some(_), .. });
+    job.progress.state.runs = 0;
+    let counts = matches!(job.spec.schedule, Schedule::Once { .. } | Schedule::Every { start_at: None, .. });
     job.progress.state.anchor = counts.then_some(now);
 }
 
@@ -112,14 +171,15 @@ fn fire(job: &mut Job, now: Timestamp) {
             job.progress.state.fired = Some(run_at);
             job.progress.state.run = Some(Box::new(run(run_id(job, run_at), run_at, next, now)));
         }
-        Schedule::Every { .. } => {
+        Schedule::Every { .. } | Schedule::Cron { .. } => {
             let planned = job.progress.state.planned.unwrap_or(next);
-            let last = first_after(job, now) - grid(job).1;
-            let last = if due(job, last) <= now { last } else { last - grid(job).1 };
-            let instant = planned.max(last);
+            let instant = last_due(job, planned, now);
             let due_at = if instant == planned { next } else { due(job, instant) };
             job.progress.state.fired = Some(instant);
-            set_plan(job, Some(first_after(job, instant)));
+            if !goes && job.spec.schedule.bounds().max_runs.is_some() {
+                job.progress.state.runs += 1;
+            }
+            plan_next(job, instant);
             if goes {
                 job.progress.last_status = Status::Skipped;
                 job.progress.last_error = format!("skipped: a run was still going at {instant}").into();
@@ -205,7 +265,7 @@ pub(crate) fn switch(job: &mut Job, enabled: bool, now: Timestamp) {
             let own = run_id(job, run_at);
             job.progress.state.fired == Some(run_at) && job.progress.state.run.as_ref().is_none_or(|run| run.id != own)
         }
-        Schedule::Every { .. } => false,
+        Schedule::Every { .. } | Schedule::Cron { .. } => false,
     };
     if !is_done {
         job.progress.last_status = Status::Paused;
@@ -233,18 +293,18 @@ fn read_what_is_shown(job: &mut Job, now: Timestamp) {
                 progress.state.fired = Some(run_at);
             }
         }
-        Schedule::Every { .. } => {}
+        Schedule::Every { .. } | Schedule::Cron { .. } => {}
     }
 }
 
 /// Whether what the job shows is a fire that it can have: ahead, of an instant that was not taken
 /// yet, and delayed by no more than the jitter.
 fn shows_a_fire(job: &Job, now: Timestamp) -> bool {
-    let Schedule::Every { jitter, .. } = job.spec.schedule else { return false };
+    let jitter = job.spec.schedule.jitter();
     let Some(next) = job.progress.next_run_at.filter(|next| *next > now) else { return false };
     let instant = job.progress.state.planned.unwrap_or(next);
     let latest = instant + SignedDuration::from_nanos(jitter.as_nanos());
-    let is_on_grid = first_after(job, instant - SignedDuration::from_nanos(1)) == instant;
+    let is_on_grid = next_to_run(job, instant - SignedDuration::from_nanos(1)) == Some(instant);
     is_on_grid && job.progress.state.fired.is_none_or(|fired| fired < instant) && (instant..=latest).contains(&next)
 }
 

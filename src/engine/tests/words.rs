@@ -30,6 +30,14 @@ pub(super) fn request(words: &str) -> Map<String, Value> {
                 schedule.insert("kind".into(), "once".into());
                 schedule.insert("run_at".into(), at(value).to_string().into());
             }
+            // Blanks are written as underscores.
+            "cron" => {
+                schedule.insert("kind".into(), "cron".into());
+                schedule.insert("cron".into(), value.replace('_', " ").into());
+            }
+            "zone" => drop(schedule.insert("timezone".into(), value.into())),
+            "end" => drop(schedule.insert("end_at".into(), at(value).to_string().into())),
+            "max" => drop(schedule.insert("max_runs".into(), value.parse::<i64>().expect("a number").into())),
             "start" => drop(schedule.insert("start_at".into(), at(value).to_string().into())),
             "jitter" => drop(schedule.insert("jitter".into(), value.into())),
             "retries" => drop(job.insert("max_retries".into(), value.parse::<i64>().expect("a number").into())),

@@ -38,7 +38,8 @@ fn what_is_stored_is_what_is_read() {
             phase,
         }))
     });
-    let state = State { anchor: Some(time(2)), planned: Some(time(3)), fired: Some(time(4)), held: true, run: None };
+    let state =
+        State { anchor: Some(time(2)), planned: Some(time(3)), fired: Some(time(4)), runs: 5, held: true, run: None };
     let full = Progress {
         enabled: false,
         last_run_at: Some(time(0)),
@@ -70,7 +71,12 @@ fn odd_values_are_kept_as_they_are() {
     let plain = stored(&json!({})).expect("a job");
     let (lowest, highest) = (GoDuration::from_nanos(i64::MIN), GoDuration::from_nanos(i64::MAX));
     for odd in [lowest, highest, GoDuration::from_nanos(-1)] {
-        let schedule = Schedule::Every { every: odd, start_at: Some(jiff::Timestamp::MAX), jitter: odd };
+        let schedule = Schedule::Every {
+            every: odd,
+            start_at: Some(jiff::Timestamp::MAX),
+            jitter: odd,
+            bounds: crate::job::Bounds::default(),
+        };
         let spec = Spec {
             name: "".into(),
             schedule,
@@ -99,7 +105,10 @@ fn a_file_of_the_older_service_loads() {
     assert_eq!(job.spec.id.as_str(), "0198c9f25d0e7a409a610c8f1b0d3b11");
     assert_eq!(job.spec.http.headers, []);
     let every = GoDuration::from_secs(300);
-    assert_eq!(job.spec.schedule, Schedule::Every { every, start_at: None, jitter: GoDuration::ZERO });
+    assert_eq!(
+        job.spec.schedule,
+        Schedule::Every { every, start_at: None, jitter: GoDuration::ZERO, bounds: crate::job::Bounds::default() }
+    );
     assert_eq!(job.progress.state, State::default());
     assert_eq!(job.spec.problems(), []);
     let once = json!({"kind": "once", "run_at": "2020-01-01T00:00:00Z", "every": "", "start_at": "", "jitter": "0s"});

@@ -23,7 +23,12 @@ fn what_is_left_out_gets_its_default() {
         id: super::JobId::parse("fresh").expect("an id"),
         name: "ping".into(),
         http: HttpCall { method: "POST".into(), url: "http://localhost/".into(), headers: Vec::new(), body: "".into() },
-        schedule: Schedule::Every { every: GoDuration::from_secs(300), start_at: None, jitter: GoDuration::ZERO },
+        schedule: Schedule::Every {
+            every: GoDuration::from_secs(300),
+            start_at: None,
+            jitter: GoDuration::ZERO,
+            bounds: crate::job::Bounds::default(),
+        },
         timeout: DEFAULTS.timeout,
         max_retries: DEFAULTS.max_retries,
         retry_backoff: DEFAULTS.retry_backoff,
@@ -72,7 +77,7 @@ fn what_is_given_is_taken() {
     assert_eq!((spec.max_retries, spec.retry_backoff), (0, GoDuration::ZERO), "zero is not unset");
     let start_at = Some(parse_time("2025-09-19T11:05:00.5Z").expect("a time"));
     let (every, jitter) = (GoDuration::from_millis(3_723_500), GoDuration::from_nanos(100_000));
-    assert_eq!(spec.schedule, Schedule::Every { every, start_at, jitter });
+    assert_eq!(spec.schedule, Schedule::Every { every, start_at, jitter, bounds: crate::job::Bounds::default() });
 }
 
 #[test]
@@ -133,7 +138,14 @@ fn type_and_kind_are_of_a_closed_set() {
         assert!(at == field && message.contains(part), "{at}: {message}");
     };
     check(&json!({"type": "grpc"}), "/type", "accepted is \"http\"");
-    check(&json!({"schedule": {"kind": "cron"}}), "/schedule/kind", "accepted are \"once\" and \"every\"");
+    check(&json!({"schedule": {"kind": "hourly"}}), "/schedule/kind", "accepted are \"once\", \"every\" and \"cron\"");
+    check(&json!({"schedule": {"kind": "cron"}}), "/schedule/cron", "required for kind cron");
+    check(&json!({"schedule": {"kind": "cron", "cron": "@daily", "every": "5m"}}), "/schedule/every", "kind cron");
+    check(
+        &json!({"schedule": {"kind": "every", "every": "5m", "timezone": "UTC"}}),
+        "/schedule/timezone",
+        "kind every",
+    );
     let at = "2030-01-01T00:00:00Z";
     check(&json!({"schedule": {"kind": "once", "run_at": at, "every": "5m"}}), "/schedule/every", "kind once");
     check(&json!({"schedule": {"kind": "once", "run_at": at, "start_at": at}}), "/schedule/start_at", "kind once");

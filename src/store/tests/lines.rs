@@ -31,6 +31,7 @@ fn full() -> Progress {
         anchor: Some(time(7)),
         planned: Some(time(8)),
         fired: Some(time(9)),
+        runs: 3,
         held: true,
         run: Some(Box::new(run)),
     };

@@ -113,7 +113,7 @@ fn a_key_of_a_job_is_told_by_its_pointer_and_what_is_accepted() {
     told("id", "\"a\" ", 7, "/jobs/1/id: the id a stands twice");
     told("id", "null", 7, "/jobs/1/id: is required");
     told("type", "\"grpc\"", 9, "/jobs/1/type: \"grpc\" is not a type; accepted is \"http\"");
-    told("schedule", r#"{"kind": "cron"}"#, 22, "/jobs/1/schedule/kind: \"cron\" is not a kind of schedule; accepted");
+    told("schedule", r#"{"kind": "week"}"#, 22, "/jobs/1/schedule/kind: \"week\" is not a kind of schedule; accepted");
     told("schedule", r#"{"kind": "once"}"#, 13, "/jobs/1/schedule/run_at: is required for kind once");
     told("max_retries", "9223372036854775808", 34, "expected a whole number that fits into 64 bits");
     told("max_retries", "1.5", 18, "/jobs/1/max_retries: invalid type: floating point, expected a whole number");
