@@ -34,10 +34,11 @@ struct Hanging {
     clock: Still,
 }
 
-/// However a test ends, the thread that writes must be able to.
+/// However a test ends, the threads that write must be able to.
 impl Drop for Hanging {
     fn drop(&mut self) {
         self.notes.set_held(false);
+        self.notes.set_syncs_held(false);
     }
 }
 
@@ -118,6 +119,8 @@ fn while_a_change_waits_for_an_fsync_the_end_of_any_write_is_awaited() {
     let once = json!({"schedule": {"kind": "once", "run_at": soon}, "next_run_at": soon});
     let mut hanging = hanging([job("a", &json!({})), job("b", &once)]);
     hanging.notes.set_held(false);
+    // So that the first is still under way when the second is written.
+    hanging.notes.set_syncs_held(true);
     let first = hanging.bench.change(Command::Pause(id("a")));
     hanging.bench.turn();
     let second = hanging.bench.change(Command::Resume(id("a")));
@@ -126,6 +129,7 @@ fn while_a_change_waits_for_an_fsync_the_end_of_any_write_is_awaited() {
     hanging.clock.pass(Duration::from_mins(1));
     hanging.turn();
     assert_eq!(hanging.bench.scheduler.engine().in_flight(), 1, "its record is being written");
+    hanging.notes.set_syncs_held(false);
     let scheduler = &mut hanging.bench.scheduler;
     let event = scheduler.parts.disk.recv_blocking().expect("the helpers live");
     scheduler.turn(Wake::Disk(event)).expect("every fsync works");

@@ -19,8 +19,9 @@ pub(crate) struct Notes {
     /// A segment takes nothing and cannot be cut.
     is_full: AtomicBool,
     /// Whoever writes to a segment waits.
-    is_held: Mutex<bool>,
-    let_go: Condvar,
+    writes: Latch,
+    /// Whoever fsyncs one waits.
+    syncs: Latch,
     /// What was removed and fsynced, in that order.
     steps: Mutex<Vec<String>>,
 }
@@ -32,13 +33,12 @@ impl Notes {
 
     /// Has writes to a segment hang, or go on.
     pub(crate) fn set_held(&self, is_held: bool) {
-        *self.is_held.lock().expect("nothing panics") = is_held;
-        self.let_go.notify_all();
+        self.writes.set(is_held);
     }
 
-    fn wait_until_let_go(&self) {
-        let is_held = self.is_held.lock().expect("nothing panics");
-        drop(self.let_go.wait_while(is_held, |is_held| *is_held).expect("nothing panics"));
+    /// The same with its fsyncs.
+    pub(crate) fn set_syncs_held(&self, is_held: bool) {
+        self.syncs.set(is_held);
     }
 
     pub(super) fn steps(&self) -> Vec<String> {
@@ -47,6 +47,25 @@ impl Notes {
 
     fn note(&self, step: &str) {
         self.steps.lock().expect("nothing panics").push(step.to_owned());
+    }
+}
+
+/// Holds who comes by, or lets him pass.
+#[derive(Debug, Default)]
+struct Latch {
+    is_held: Mutex<bool>,
+    let_go: Condvar,
+}
+
+impl Latch {
+    fn set(&self, is_held: bool) {
+        *self.is_held.lock().expect("nothing panics") = is_held;
+        self.let_go.notify_all();
+    }
+
+    fn pass(&self) {
+        let is_held = self.is_held.lock().expect("nothing panics");
+        drop(self.let_go.wait_while(is_held, |is_held| *is_held).expect("nothing panics"));
     }
 }
 
@@ -147,7 +166,7 @@ impl Segment {
 
 impl DiskFile for Segment {
     fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.notes.wait_until_let_go();
+        self.notes.writes.pass();
         self.has_room()?;
         self.file.write(bytes, offset)
     }
@@ -158,6 +177,7 @@ impl DiskFile for Segment {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.notes.syncs.pass();
         self.file.sync()
     }
 }
