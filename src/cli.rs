@@ -102,7 +102,7 @@ Usage: ksana [check | healthcheck [--ready] | --help | --version]
   healthcheck    asks /health of the running service, as HOST and PORT say, or
                  with --ready asks /ready; ends with 0 if the answer is 200, else with 1
   -h, --help     prints this text
-  -V, --version  prints the version
+  -V, --version  prints the version, and which time zone data is used
 
 It is set up by environment variables; an empty one is an unset one.
 
