@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::disk::{Disk, DiskFile};
 use super::snapshot::Sum;
@@ -52,11 +53,14 @@ pub(super) struct Basis {
 #[derive(Debug)]
 pub(super) struct Folder {
     disk: Arc<dyn Disk>,
+    /// An fsync of the journal or of the names failed. The machine may tell it only to the thread that asked, so
+    /// from then on all the others are told here.
+    has_failed: AtomicBool,
 }
 
 impl Folder {
     pub(super) fn new(disk: Arc<dyn Disk>) -> Self {
-        Self { disk }
+        Self { disk, has_failed: AtomicBool::new(false) }
     }
 
     /// Where the folder lies, for people.
@@ -133,9 +137,23 @@ impl Folder {
     /// Puts all segments from this one on on the disk.
     pub(super) fn sync_segments(&self, from: u64) -> Result<(), Failure> {
         for number in self.segments()?.into_iter().filter(|number| *number >= from) {
-            self.disk.open(&segment(number))?.sync().map_err(Failure::Sync)?;
+            self.sync_segment(&*self.disk.open(&segment(number))?).map_err(Failure::Sync)?;
         }
         Ok(())
+    }
+
+    /// Puts a segment on the disk.
+    pub(super) fn sync_segment(&self, file: &dyn DiskFile) -> io::Result<()> {
+        self.judge(file.sync())
+    }
+
+    /// Gives an fsync's result; none is worth anything after one that failed.
+    fn judge(&self, result: io::Result<()>) -> io::Result<()> {
+        let failed_before = self.has_failed.fetch_or(result.is_err(), Ordering::SeqCst);
+        match result {
+            Ok(()) if failed_before => Err(io::Error::other("an fsync before this one failed")),
+            result => result,
+        }
     }
 
     /// Cuts a segment. It is on the disk when this returns.
@@ -163,7 +181,7 @@ impl Folder {
 
     /// Puts the names on the disk.
     pub(super) fn sync(&self) -> Result<(), Failure> {
-        self.disk.sync().map_err(Failure::Sync)
+        self.judge(self.disk.sync()).map_err(Failure::Sync)
     }
 
     /// What the note says of a content of the snapshot; `None` where it is not one that the service itself

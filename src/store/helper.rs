@@ -160,12 +160,12 @@ fn run_syncs(folder: &Folder, requests: &Receiver<SyncRequest>, events: &async_c
 
 fn sync(folder: &Folder, request: &SyncRequest) -> io::Result<()> {
     for file in &request.before {
-        file.sync()?;
+        folder.sync_segment(&**file)?;
     }
     if request.is_new {
         folder.sync()?;
     }
-    request.file.sync()
+    folder.sync_segment(&*request.file)
 }
 
 fn run_snapshots(

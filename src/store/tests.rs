@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod edits;
+mod fsyncs;
 mod large;
 mod lines;
 mod mistakes;

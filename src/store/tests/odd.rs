@@ -14,6 +14,8 @@ pub(crate) struct Notes {
     pub(super) read: AtomicU64,
     /// After so many fsyncs of the folder the last of them fails; 0 is none.
     pub(super) folder_fails_in: AtomicU64,
+    /// The same of segments.
+    pub(super) segment_fails_in: AtomicU64,
     /// No segment can be begun.
     pub(super) has_no_inodes: AtomicBool,
     /// A segment takes nothing and cannot be cut.
@@ -126,11 +128,7 @@ impl Disk for Odd {
 
     fn sync(&self) -> io::Result<()> {
         self.notes.note("fsync");
-        let left = self.notes.folder_fails_in.load(Ordering::Relaxed);
-        self.notes.folder_fails_in.store(left.saturating_sub(1), Ordering::Relaxed);
-        if left == 1 {
-            return Err(io::Error::other("EIO"));
-        }
+        count_down(&self.notes.folder_fails_in)?;
         self.directory.sync()
     }
 
@@ -178,6 +176,14 @@ impl DiskFile for Segment {
 
     fn sync(&self) -> io::Result<()> {
         self.notes.syncs.pass();
+        count_down(&self.notes.segment_fails_in)?;
         self.file.sync()
     }
+}
+
+/// Fails when it comes to the last.
+fn count_down(fails_in: &AtomicU64) -> io::Result<()> {
+    let left = fails_in.load(Ordering::Relaxed);
+    fails_in.store(left.saturating_sub(1), Ordering::Relaxed);
+    if left == 1 { Err(io::Error::other("EIO")) } else { Ok(()) }
 }

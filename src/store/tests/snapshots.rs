@@ -268,31 +268,6 @@ fn changes_are_refused_while_the_folder_is_gone_and_taken_once_it_is_back() {
 }
 
 #[test]
-fn what_was_not_synced_is_not_taken_for_synced_because_another_segment_follows() {
-    let world = World::new();
-    let mut up = world.open();
-    up.turn(&[put("a", "1")]);
-    let position = up.store.position();
-    up.begin_snapshot().expect("there is room");
-    assert!(up.store.synced() < position, "nobody fsynced it yet");
-    up.sync();
-    assert!(up.store.synced() > position);
-    up.await_snapshot().expect("there is room");
-}
-
-#[test]
-fn the_first_fsync_of_a_segment_needs_no_path_to_its_folder() {
-    let world = World::new();
-    let mut up = world.open();
-    let away = world.path().with_extension("away");
-    fs::rename(world.path(), &away).expect("own folder");
-    up.synced_turn(&[put("a", "1")]);
-    fs::rename(&away, world.path()).expect("own folder");
-    up.kill();
-    assert_eq!(world.open().names(), "a=1");
-}
-
-#[test]
 fn a_folder_that_was_emptied_is_filled_again() {
     let world = World::new();
     let mut up = world.open();
@@ -318,20 +293,6 @@ fn thousands_of_jobs_come_in_chunks_and_each_stands_once() {
     assert_eq!(jobs.len(), 2_000);
     up.kill();
     assert_eq!(world.open().jobs(), jobs);
-}
-
-#[test]
-fn a_failed_fsync_of_the_folder_ends_the_service_in_whatever_a_snapshot_needed_it_for() {
-    let world = World::new();
-    for nth in 1..=4 {
-        let notes = Arc::default();
-        let mut up = world.open_odd(&notes);
-        up.synced_turn(&[put("a", "1")]);
-        up.begin_snapshot().expect("there is room");
-        notes.folder_fails_in.store(nth, Ordering::Relaxed);
-        // The name of the new segment needs it: this fsync of its own would be told that all is well.
-        assert_eq!(up.await_failed_sync().to_string(), "EIO", "fsync {nth}");
-    }
 }
 
 #[test]

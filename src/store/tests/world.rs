@@ -241,6 +241,17 @@ impl Up {
         self.ended = told.map(|result| result.map(drop)).or(self.ended.take());
     }
 
+    /// Takes what the helpers tell up to this one, of which the store does not learn yet.
+    pub(super) fn await_event(&mut self, is_last: impl Fn(&DiskEvent) -> bool) -> DiskEvent {
+        loop {
+            let event = self.events.recv_blocking().expect("the helpers live");
+            if is_last(&event) {
+                return event;
+            }
+            self.store.take_event(event, &self.engine, Instant::now()).expect("every fsync works");
+        }
+    }
+
     /// Waits for the fsync that fails.
     pub(super) fn await_failed_sync(mut self) -> io::Error {
         loop {
