@@ -29,6 +29,15 @@ pub const TIMEOUT_HOURS_MAX: i64 = 1;
 pub const MAX_RETRIES_MAX: i64 = 100;
 /// The longest wait for a retry.
 pub const RETRY_BACKOFF_HOURS_MAX: i64 = 24;
+/// The longest time in which attempts of a run may begin: past a week nobody waits for it.
+pub const RETRY_FOR_HOURS_MAX: i64 = 7 * 24;
+/// The oldest fire that is made up for: a year of 366 days.
+pub const MISFIRE_WINDOW_HOURS_MAX: i64 = 366 * 24;
+/// So many fires of a job are made up for at most, the latest of those that were missed: some of them may take
+/// days one by one, and finding them takes a start some milliseconds a job.
+pub const CATCH_UP_FIRES_MAX: u32 = 1_000;
+/// The most runs of one job that may go at once; a target that needs more has jobs of its own for them.
+pub const OVERLAP_MAX_MAX: i64 = 100;
 /// How long after a change the snapshot begins: a person who opens `jobs.json` two seconds later
 /// sees it, and a burst of changes makes one snapshot.
 pub const SNAPSHOT_DELAY_MILLIS: u64 = 1_000;

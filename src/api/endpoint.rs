@@ -12,6 +12,7 @@ use trillium_router::RouterConnExt;
 use super::error::ApiError;
 use super::reply::Reply;
 use super::{Api, body};
+use crate::job::{Field, FieldValue};
 
 /// What an endpoint may know of a request.
 #[derive(Debug)]
@@ -42,6 +43,16 @@ impl Request<'_> {
     /// Why the body could not be had, is not JSON, or is not such a value.
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, ApiError> {
         body::parse(&body::read(self.conn).await?)
+    }
+
+    /// The same where a body may be left out: nothing, `null` and `""` are none.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub async fn optional_json<T: FieldValue>(&mut self) -> Result<Option<T>, ApiError> {
+        let body = body::read(self.conn).await?;
+        if body.trim_ascii().is_empty() { Ok(None) } else { Ok(body::parse::<Field<T>>(&body)?.set()) }
     }
 
     /// The body as it came.

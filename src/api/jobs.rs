@@ -12,7 +12,7 @@ use super::error::ApiError;
 use super::list;
 use super::reply::Reply;
 use crate::engine::{Command, Refusal};
-use crate::job::{self, Invalid, Job, JobDraft, JobId, Shown};
+use crate::job::{self, Invalid, Job, JobDraft, JobId, OverridesDraft, PauseDraft, Shown};
 
 /// What a command on a job is answered with.
 #[derive(Serialize)]
@@ -52,20 +52,30 @@ pub(super) async fn delete(api: &Api, request: Request<'_>) -> Answer {
     Ok(Reply::no_content())
 }
 
-pub(super) async fn run_now(api: &Api, request: Request<'_>) -> Answer {
+pub(super) async fn run_now(api: &Api, mut request: Request<'_>) -> Answer {
+    let id = id(&request)?;
+    let overrides: Option<OverridesDraft> = request.optional_json().await?;
+    let overrides = overrides.map(|draft| Box::new(draft.into_overrides()));
     let run_id = Uuid::now_v7();
-    api.jobs.change(Command::RunNow { id: id(&request)?, run_id }).await?;
+    api.jobs.change(Command::RunNow { id, run_id, overrides }).await?;
     Ok(Reply::json(Status::Ok, &Done { message: "run started", run_id: Some(run_id) }))
 }
 
-pub(super) async fn pause(api: &Api, request: Request<'_>) -> Answer {
-    api.jobs.change(Command::Pause(id(&request)?)).await?;
+pub(super) async fn pause(api: &Api, mut request: Request<'_>) -> Answer {
+    let id = id(&request)?;
+    let until = request.optional_json::<PauseDraft>().await?.and_then(PauseDraft::until);
+    api.jobs.change(Command::Pause { id, until }).await?;
     Ok(Reply::json(Status::Ok, &Done { message: "job paused", run_id: None }))
 }
 
 pub(super) async fn resume(api: &Api, request: Request<'_>) -> Answer {
     api.jobs.change(Command::Resume(id(&request)?)).await?;
     Ok(Reply::json(Status::Ok, &Done { message: "job resumed", run_id: None }))
+}
+
+pub(super) async fn cancel(api: &Api, request: Request<'_>) -> Answer {
+    api.jobs.change(Command::Cancel(id(&request)?)).await?;
+    Ok(Reply::json(Status::Ok, &Done { message: "run cancelled", run_id: None }))
 }
 
 fn show_job(status: Status, job: &Job) -> Reply {
@@ -93,6 +103,7 @@ impl From<Refusal> for ApiError {
             Refusal::Running => {
                 Self::conflict("running", "a run of this job is going; it takes the next when that has ended")
             }
+            Refusal::NotRunning => Self::conflict("not_running", "no run of this job is going"),
             Refusal::Invalid(invalid) => invalid.into(),
             Refusal::Disk(reason) => Self::unavailable(format!("nothing was changed: {reason}")),
             Refusal::ShuttingDown => Self::unavailable("the service is shutting down"),

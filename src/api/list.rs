@@ -50,8 +50,9 @@ impl Query {
                     query.filter.kind = Some(match value.as_ref() {
                         "once" => Kind::Once,
                         "every" => Kind::Every,
+                        "after" => Kind::After,
                         "cron" => Kind::Cron,
-                        _ => return Err(refuse("once, every and cron")),
+                        _ => return Err(refuse("once, every, after and cron")),
                     });
                 }
                 "limit" => {
@@ -72,6 +73,7 @@ impl Query {
         let kind = kind.map(|kind| match kind {
             Kind::Once => "once",
             Kind::Every => "every",
+            Kind::After => "after",
             Kind::Cron => "cron",
         });
         let enabled = enabled.map(|enabled| enabled.to_string());
@@ -225,7 +227,7 @@ mod tests {
             ("limit=ten", "1 to 1000"),
             ("enabled=yes", "true and false"),
             ("status=fine", "success, failed"),
-            ("kind=hourly", "once, every and cron"),
+            ("kind=hourly", "once, every, after and cron"),
         ] {
             let error = read(query).expect_err(query);
             assert!(error.message.contains(accepted), "{}", error.message);

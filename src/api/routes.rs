@@ -30,7 +30,8 @@ pub(super) fn service(api: &Api) -> impl Handler + use<> {
         .delete("/jobs/:id", endpoint(api, jobs::delete))
         .post("/jobs/:id/run-now", endpoint(api, jobs::run_now))
         .post("/jobs/:id/pause", endpoint(api, jobs::pause))
-        .post("/jobs/:id/resume", endpoint(api, jobs::resume));
+        .post("/jobs/:id/resume", endpoint(api, jobs::resume))
+        .post("/jobs/:id/cancel", endpoint(api, jobs::cancel));
     (Frame::of(api), Authorization::new(api.keys.clone()), no_empty_segment, routes, no_such_route)
 }
 

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use crate::job::{GoDuration, Instants, Job, JobId, Progress, Schedule, Spec, Status, just_before};
+use super::Event;
+use super::catch_up::{is_too_old, make_up};
+use crate::job::{GoDuration, Instants, Job, JobId, Misfire, Phase, Progress, Schedule, Spec, Status, just_before};
 
 /// The namespace of run ids (RFC 9562 §5.5). It is part of the contract with targets: the same
 /// job and instant give the same id on every machine.
@@ -23,36 +25,75 @@ pub(super) fn due_time(job: &Job, instant: Timestamp) -> Timestamp {
     if jitter <= GoDuration::ZERO {
         return instant;
     }
-    let Some(instants) = instants(job) else { return instant };
     // Also of the last one before the end: its fire is no later than it would be otherwise.
-    let next = instants.endless_after(instant);
+    let next = instants(job).and_then(|instants| instants.endless_after(instant));
     let until_next = next.map_or(i128::MAX, |next| next.as_nanosecond() - instant.as_nanosecond());
     let jitter = i128::from(jitter.as_nanos()).min(until_next).unsigned_abs();
-    let draw = run_id(&job.spec.id, instant).as_u128() & 0xff_ffff_ffff_ffff;
-    let delay = i64::try_from((jitter * draw) >> 56).expect("less than the jitter, which is an i64");
-    instant.checked_add(jiff::SignedDuration::from_nanos(delay)).unwrap_or(instant)
+    let delay = share_of(jitter, run_id(&job.spec.id, instant));
+    instant.checked_add(SignedDuration::from_nanos(delay)).unwrap_or(instant)
 }
 
-/// The instants of a schedule that fires more than once; `None` for a `once` and for a distance that is not above zero.
+/// The share of what is no longer than an i64 of nanoseconds that an id draws; less than all of it.
+pub(super) fn share_of(nanos: u128, id: Uuid) -> i64 {
+    let draw = id.as_u128() & 0xff_ffff_ffff_ffff;
+    i64::try_from((nanos * draw) >> 56).expect("less than an i64")
+}
+
+/// The instants of a schedule that knows them beforehand; `None` for others and for a distance that is not above zero.
 pub(super) fn instants(job: &Job) -> Option<Instants<'_>> {
     job.spec.schedule.instants(job.progress.state.anchor.unwrap_or_default())
 }
 
 /// The first instant behind `time` for which a run may still begin.
 pub(super) fn next_instant(job: &Job, time: Timestamp) -> Option<Timestamp> {
-    let max_runs = job.spec.schedule.bounds().max_runs;
-    if max_runs.is_some_and(|max_runs| i64::from(job.progress.state.runs) >= max_runs) {
-        return None;
-    }
-    instants(job)?.after(time)
+    if runs_are_used_up(job) { None } else { instants(job)?.after(time) }
 }
 
-/// Plans the fire of `instant`; where there is none, the schedule is over and the job is done.
+/// Whether the schedule has begun as many runs as it may.
+pub(super) fn runs_are_used_up(job: &Job) -> bool {
+    let max_runs = job.spec.schedule.bounds().max_runs;
+    max_runs.is_some_and(|max_runs| i64::from(job.progress.state.runs) >= max_runs)
+}
+
+/// The next instant of an `after` whose last run ended at `ended`, or which begins then; `None` of another kind.
+pub(super) fn delayed(job: &Job, ended: Timestamp) -> Option<Timestamp> {
+    let Schedule::After { after, start_at, bounds, .. } = job.spec.schedule else { return None };
+    let next = ended.checked_add(SignedDuration::from_nanos(after.as_nanos())).ok()?;
+    let next = start_at.map_or(next, |start_at| next.max(start_at));
+    let is_named = after > GoDuration::ZERO && bounds.end_at.is_none_or(|end_at| next <= end_at);
+    (is_named && !runs_are_used_up(job)).then_some(next)
+}
+
+/// The first instant of a schedule that begins, or begins again, at `now`.
+pub(super) fn first_instant(job: &Job, now: Timestamp) -> Option<Timestamp> {
+    match job.spec.schedule {
+        Schedule::Once { .. } => None,
+        Schedule::After { start_at: Some(start_at), bounds, .. } if start_at > now => {
+            let is_named = bounds.end_at.is_none_or(|end_at| start_at <= end_at);
+            (is_named && is_sound(job) && !runs_are_used_up(job)).then_some(start_at)
+        }
+        Schedule::After { .. } => delayed(job, now),
+        Schedule::Every { .. } | Schedule::Cron { .. } => {
+            next_instant(job, job.progress.state.fired.map_or(now, |fired| fired.max(now)))
+        }
+    }
+}
+
+/// Whether the plan has instants at all. One that never had any, as a file may hold it, is not over: a hand may mend it.
+fn is_sound(job: &Job) -> bool {
+    let has_any = match job.spec.schedule {
+        Schedule::Once { .. } => true,
+        Schedule::After { after, .. } => after > GoDuration::ZERO,
+        Schedule::Every { .. } | Schedule::Cron { .. } => instants(job).is_some(),
+    };
+    has_any && job.spec.schedule.bounds().max_runs.is_none_or(|max_runs| max_runs > 0)
+}
+
+/// Plans the fire of `instant`; where there is none and none is made up for, the schedule is over and the job is done.
 pub(super) fn plan_or_finish(job: &mut Job, instant: Option<Timestamp>) {
     plan(job, instant);
-    // A plan that never had an instant, as a file may hold it, is not over: a hand may mend it.
-    let is_sound = instants(job).is_some() && job.spec.schedule.bounds().max_runs.is_none_or(|max_runs| max_runs > 0);
-    if instant.is_none() && is_sound && job.spec.schedule.is_finite() {
+    let is_over = instant.is_none() && job.progress.state.catch_up.is_none();
+    if is_over && is_sound(job) && job.spec.schedule.is_finite() {
         job.progress.enabled = false;
     }
 }
@@ -66,7 +107,7 @@ pub(super) fn once_is_taken(job: &Job) -> bool {
 pub(super) fn once_is_done(job: &Job) -> bool {
     let Schedule::Once { run_at } = job.spec.schedule else { return false };
     let own_run = run_id(&job.spec.id, run_at);
-    once_is_taken(job) && job.progress.state.run.as_ref().is_none_or(|run| run.id != own_run)
+    once_is_taken(job) && job.progress.state.runs_going.iter().all(|run| run.id != own_run)
 }
 
 /// Plans the fire of `instant`, or none.
@@ -94,16 +135,43 @@ pub(super) fn plan_from(job: &mut Job, now: Timestamp) -> Option<Timestamp> {
             miss(&mut job.progress, run_at);
             Some(run_at)
         }
-        Schedule::Every { .. } | Schedule::Cron { .. } => {
-            let from = job.progress.state.fired.map_or(now, |fired| fired.max(now));
-            plan_or_finish(job, next_instant(job, from));
+        Schedule::Every { .. } | Schedule::After { .. } | Schedule::Cron { .. } => {
+            plan_or_finish(job, first_instant(job, now));
             None
         }
     }
 }
 
+/// Takes back what waits to be run: a pause and another schedule leave only what goes.
+pub(super) fn forget_waiting(job: &mut Job) {
+    job.progress.state.held = false;
+    job.progress.state.catch_up = None;
+    job.progress.state.runs_going.retain(|run| run.phase != Phase::Behind);
+}
+
+/// Stops a job from firing. A run that goes is not touched, nor is the outcome of a `once` that is done.
+pub(super) fn pause(job: &mut Job, until: Option<Timestamp>) {
+    job.progress.paused_until = until;
+    if !std::mem::replace(&mut job.progress.enabled, false) {
+        return;
+    }
+    forget_waiting(job);
+    plan(job, None);
+    if !once_is_done(job) {
+        job.progress.last_status = Status::Paused;
+        job.progress.last_error = "".into();
+    }
+}
+
+/// Has a job fire again, unless its schedule is over. Nothing of the pause is made up for; gives the instant of a `once`
+/// that passed in it.
+pub(super) fn resume(job: &mut Job, now: Timestamp) -> Option<Timestamp> {
+    job.progress.paused_until = None;
+    if std::mem::replace(&mut job.progress.enabled, true) { None } else { plan_from(job, now) }
+}
+
 /// Writes down that the instant of a `once` passed without a fire.
-fn miss(progress: &mut Progress, run_at: Timestamp) {
+pub(super) fn miss(progress: &mut Progress, run_at: Timestamp) {
     progress.state.fired = Some(run_at);
     progress.last_status = Status::Missed;
     progress.last_error = format!("missed: {run_at} passed while it could not run").into();
@@ -113,8 +181,9 @@ fn miss(progress: &mut Progress, run_at: Timestamp) {
 pub(super) fn anchor(job: &mut Job, now: Timestamp) {
     job.progress.state.fired = None;
     job.progress.state.runs = 0;
+    forget_waiting(job);
     job.progress.state.anchor = match job.spec.schedule {
-        Schedule::Every { start_at: Some(_), .. } | Schedule::Cron { .. } => None,
+        Schedule::Every { start_at: Some(_), .. } | Schedule::After { .. } | Schedule::Cron { .. } => None,
         Schedule::Every { .. } | Schedule::Once { .. } => Some(now),
     };
 }
@@ -133,9 +202,9 @@ pub(super) fn latest_due(job: &Job, now: Timestamp) -> Option<Timestamp> {
     Some(instants.latest(planned, just_before(latest)).unwrap_or(planned))
 }
 
-/// Looks at a job after a start: keeps a plan that lies ahead and still fits the schedule, skips
-/// what passed while the service was down. Gives the instant of a `once` that was missed so.
-pub(super) fn plan_after_restart(job: &mut Job, now: Timestamp) -> Option<Timestamp> {
+/// Looks at a job after a start: keeps a plan that lies ahead and still fits the schedule. What passed while the service
+/// was down is missed, and made up for as far as the job asks for that. Gives the instant of a `once` that was missed.
+pub(super) fn plan_after_restart(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) -> Option<Timestamp> {
     match job.spec.schedule {
         Schedule::Once { .. } if once_waits(job) => None,
         Schedule::Once { run_at } => {
@@ -147,26 +216,65 @@ pub(super) fn plan_after_restart(job: &mut Job, now: Timestamp) -> Option<Timest
             if job.progress.state.anchor.is_none() && (ran || was_missed) {
                 job.progress.state.fired = Some(run_at);
             }
-            plan_from(job, now)
+            if is_made_up(job, now) && !once_is_taken(job) { None } else { plan_from(job, now) }
+        }
+        Schedule::After { .. } => {
+            job.progress.state.held = false;
+            let waits_for_end = job.progress.state.is_running() && job.progress.next_run_at.is_none();
+            if !waits_for_end && !is_made_up(job, now) && !delay_still_stands(job, now) {
+                plan_from(job, now);
+            }
+            None
         }
         Schedule::Every { every, start_at, .. } => {
             job.progress.state.held = false;
             if start_at.is_none() && job.progress.state.anchor.is_none() {
                 job.progress.state.anchor = Some(anchor_of_next(job.progress.next_run_at.unwrap_or(now), every, now));
             }
-            if !still_stands(job, now) {
-                plan_from(job, now);
-            }
+            plan_grid_after_restart(job, now, events);
             None
         }
         Schedule::Cron { .. } => {
             job.progress.state.held = false;
-            if !still_stands(job, now) {
-                plan_from(job, now);
-            }
+            plan_grid_after_restart(job, now, events);
             None
         }
     }
+}
+
+fn plan_grid_after_restart(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) {
+    let planned = planned_instant(job);
+    if planned.is_some() && job.progress.next_run_at > Some(now) {
+        return;
+    }
+    if let Some(first) = planned
+        && job.spec.policy.misfire != Misfire::Skip
+        && let Some(last) = latest_due(job, now)
+    {
+        make_up(job, first, last, now, events);
+        job.progress.state.fired = Some(last);
+    }
+    plan_from(job, now);
+}
+
+/// Whether the fire that was planned last has passed, and is to come now all the same. It is due then, and needs no
+/// other plan.
+fn is_made_up(job: &Job, now: Timestamp) -> bool {
+    let Progress { enabled, next_run_at: Some(next), ref state, .. } = job.progress else { return false };
+    let instant = match job.spec.schedule {
+        Schedule::Once { run_at } => run_at,
+        _ => state.planned.unwrap_or(next),
+    };
+    let misfire = job.spec.policy.misfire;
+    enabled && next <= now && instant <= next && misfire != Misfire::Skip && !is_too_old(job, instant, now)
+}
+
+/// Whether the plan of an `after` lies ahead, and no further than it would if it were made now.
+fn delay_still_stands(job: &Job, now: Timestamp) -> bool {
+    let Progress { enabled, next_run_at: Some(next), ref state, .. } = job.progress else { return false };
+    let instant = state.planned.unwrap_or(next);
+    let latest = delayed(job, now).max(first_instant(job, now));
+    enabled && next > now && latest.is_some_and(|latest| instant <= latest) && due_time(job, instant) == next
 }
 
 /// Whether the fire of a `once` was due while a run was going, and waits for its end.
@@ -182,18 +290,18 @@ fn anchor_of_next(next: Timestamp, every: GoDuration, now: Timestamp) -> Timesta
     if next <= now {
         return next;
     }
-    next.checked_sub(jiff::SignedDuration::from_nanos(every.as_nanos())).unwrap_or(next)
+    next.checked_sub(SignedDuration::from_nanos(every.as_nanos())).unwrap_or(next)
 }
 
-fn still_stands(job: &Job, now: Timestamp) -> bool {
-    let Progress { enabled, next_run_at: Some(next), ref state, .. } = job.progress else { return false };
+/// The instant of the fire that is planned, if the schedule still has it.
+fn planned_instant(job: &Job) -> Option<Timestamp> {
+    let Progress { enabled: true, next_run_at: Some(next), ref state, .. } = job.progress else { return None };
     let planned = state.planned.unwrap_or(next);
     let delay = next.as_nanosecond() - planned.as_nanosecond();
-    enabled
-        && next > now
-        && state.fired.is_none_or(|fired| planned > fired)
+    let still_stands = state.fired.is_none_or(|fired| planned > fired)
         && next_instant(job, just_before(planned)) == Some(planned)
-        && (0..=i128::from(job.spec.schedule.jitter().as_nanos().max(0))).contains(&delay)
+        && (0..=i128::from(job.spec.schedule.jitter().as_nanos().max(0))).contains(&delay);
+    still_stands.then_some(planned)
 }
 
 /// A job as it begins.

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::Record;
-use crate::job::{Invalid, Job, JobId, Patch, Spec};
+use super::{Event, Record};
+use crate::job::{Invalid, Job, JobId, Overrides, Patch, Spec};
 
 /// A change that a client asks for.
 #[derive(Debug)]
@@ -32,11 +33,20 @@ pub enum Command {
         id: JobId,
         /// The id that the run will bear, a UUID v7; handed in, because it holds the time.
         run_id: Uuid,
+        /// What it sends that its job does not say.
+        overrides: Option<Box<Overrides>>,
     },
     /// `POST /jobs/{id}/pause`.
-    Pause(JobId),
+    Pause {
+        /// Which job.
+        id: JobId,
+        /// When it resumes by itself.
+        until: Option<Timestamp>,
+    },
     /// `POST /jobs/{id}/resume`.
     Resume(JobId),
+    /// `POST /jobs/{id}/cancel`.
+    Cancel(JobId),
 }
 
 impl Command {
@@ -46,9 +56,10 @@ impl Command {
             Self::Create { spec, .. } => &spec.id,
             Self::Patch { id, .. }
             | Self::RunNow { id, .. }
+            | Self::Pause { id, .. }
             | Self::Delete(id)
-            | Self::Pause(id)
-            | Self::Resume(id) => id,
+            | Self::Resume(id)
+            | Self::Cancel(id) => id,
         }
     }
 }
@@ -60,6 +71,8 @@ pub struct Planned {
     pub record: Option<Record>,
     /// The job as it will be; as it was, where it is deleted.
     pub job: Job,
+    /// What is to be told of it then.
+    pub events: Vec<Event>,
 }
 
 /// Why a command is not done. Nothing has changed.
@@ -69,8 +82,10 @@ pub enum Refusal {
     NotFound,
     /// The id of a new job is taken.
     Taken,
-    /// A run of the job is going.
+    /// A run of the job is going, or as many as may.
     Running,
+    /// No run of the job is going.
+    NotRunning,
     /// A value makes no sense, or not now.
     Invalid(Invalid),
     /// The disk takes no change at present; why.

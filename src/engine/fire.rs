@@ -1,13 +1,15 @@
-//! From a due time to an attempt, and from its end to an outcome.
-
-use std::sync::Arc;
+//! From a due time to a run.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::calendar::{due_time, latest_due, next_instant, plan, plan_or_finish, run_id};
+use super::attempt::cancel;
+use super::calendar::{
+    delayed, due_time, latest_due, miss, next_instant, plan, plan_or_finish, resume, run_id, runs_are_used_up,
+};
+use super::catch_up::{is_too_old, make_up, take_next};
 use super::table::Slot;
-use super::{Engine, Event, EventKind, Outcome, Start, Token, Turn, Verdict};
-use crate::job::{GoDuration, Job, Phase, Run, Schedule, Spec, Status};
+use super::{Engine, Event, EventKind, Turn};
+use crate::job::{GoDuration, Job, Misfire, Overlap, Phase, Run, Schedule, Status, Trigger};
 use crate::limits::EVERY_MILLIS_MIN;
 
 impl Engine {
@@ -23,113 +25,180 @@ impl Engine {
         self.due.first().is_some_and(|(due, _)| due <= now)
     }
 
-    /// Gives waiting runs to free workers, at most `bite` of them; [`Engine::next_wake`] says whether
-    /// there are more.
-    pub fn dispatch(&mut self, now: Timestamp, bite: usize, turn: &mut Turn) {
-        for _ in 0..bite {
-            if !self.can_dispatch() {
-                return;
-            }
-            let Some((_, slot)) = self.queue.first_key_value() else { return };
-            let (slot, token) = (*slot, Token(self.token_end));
-            self.token_end += 1;
-            let start = self.change(slot, |job| begin_attempt(job, token, now));
-            self.table.at_mut(slot).flight = Some(token);
-            self.flights.insert(token, slot);
-            turn.starts.push(start);
-        }
-    }
-
-    /// Takes the outcome of an attempt. One whose job is gone only frees its worker.
-    pub fn ended(&mut self, token: Token, outcome: &Outcome, now: Timestamp, turn: &mut Turn) {
-        let Some(slot) = self.land(token) else { return };
-        let event = self.change(slot, |job| {
-            let retry = next_attempt(&job.spec, job.progress.state.run.as_deref(), outcome, now);
-            match retry {
-                Some(until) => wait_for_retry(job, until, now, &outcome.error),
-                None => end(job, outcome.verdict, &outcome.error),
-            }
-        });
-        turn.events.extend(event);
-        self.fire_held(slot, now);
-    }
-
-    /// Frees the worker of an attempt; gives the slot of its job where that still waits for it.
-    fn land(&mut self, token: Token) -> Option<Slot> {
-        let slot = self.flights.remove(&token)?;
-        let still_waits = self.table.find(slot).is_some_and(|entry| entry.flight == Some(token));
-        still_waits.then(|| {
-            self.table.at_mut(slot).flight = None;
-            slot
-        })
-    }
-
     fn take_due(&mut self, slot: Slot, now: Timestamp, turn: &mut Turn) {
-        let event = self.change(slot, |job| {
-            if let Some(run) = job.progress.state.run.as_deref_mut()
-                && let Phase::Waiting { until } = run.phase
-                && until <= now
-            {
-                run.phase = Phase::Queued;
-            }
-            let fire_is_due = job.progress.next_run_at.is_some_and(|due| due <= now);
-            if fire_is_due { fire(job, now) } else { None }
-        });
-        turn.events.extend(event);
-    }
-
-    /// Begins the run of a `once` that waited for the end of another. Where the clock has stepped
-    /// back meanwhile to before its time, it waits for that again.
-    pub(super) fn fire_held(&mut self, slot: Slot, now: Timestamp) {
-        let progress = &self.table.at(slot).job.progress;
-        if progress.state.held && progress.state.run.is_none() {
-            self.change(slot, |job| {
-                job.progress.state.held = false;
-                if job.progress.next_run_at.is_some_and(|due| due <= now) {
-                    fire(job, now);
+        self.change(slot, |job| {
+            for run in &mut job.progress.state.runs_going {
+                if matches!(run.phase, Phase::Waiting { until } if until <= now) {
+                    run.phase = Phase::Queued;
                 }
-            });
-        }
+            }
+            if job.progress.paused_until.is_some_and(|until| until <= now)
+                && let Some(scheduled_at) = resume(job, now)
+            {
+                turn.events.push(Event::new(job, EventKind::Missed { scheduled_at }));
+            }
+            if let Some(due_at) = job.progress.next_run_at.filter(|due| *due <= now && !job.progress.state.held) {
+                fire(job, due_at, now, &mut turn.events);
+            }
+        });
     }
 }
 
-/// A fire that is due: it begins a run, or waits, or is skipped.
-fn fire(job: &mut Job, now: Timestamp) -> Option<Event> {
-    let due_at = job.progress.next_run_at?;
-    let is_running = job.progress.state.run.is_some();
+/// A fire that is due: it begins a run, or waits, or is skipped, or comes too late.
+fn fire(job: &mut Job, due_at: Timestamp, now: Timestamp, events: &mut Vec<Event>) {
     match job.spec.schedule {
-        Schedule::Once { .. } if is_running => {
-            job.progress.state.held = true;
-            None
-        }
-        Schedule::Once { run_at } => {
+        Schedule::Once { run_at } if is_too_old(job, run_at, now) => {
             plan(job, None);
-            job.progress.state.fired = Some(run_at);
-            begin(job, run_at, due_at, now);
-            None
+            miss(&mut job.progress, run_at);
+            events.push(Event::new(job, EventKind::Missed { scheduled_at: run_at }));
         }
-        Schedule::Every { .. } | Schedule::Cron { .. } => {
-            let Some(instant) = latest_due(job, now) else {
-                plan(job, None);
-                return None;
-            };
-            let is_planned = instant == job.progress.state.planned.unwrap_or(due_at);
-            let due_at = if is_planned { due_at } else { due_time(job, instant) };
-            job.progress.state.fired = Some(instant);
-            if !is_running && job.spec.schedule.bounds().max_runs.is_some() {
-                job.progress.state.runs = job.progress.state.runs.saturating_add(1);
+        Schedule::Once { run_at } => fire_once(job, run_at, due_at, now, events),
+        Schedule::After { .. } => fire_after(job, due_at, now, events),
+        Schedule::Every { .. } | Schedule::Cron { .. } => fire_repeated(job, due_at, now, events),
+    }
+}
+
+/// That of a `once` is skipped by nothing: there is no other.
+fn fire_once(job: &mut Job, run_at: Timestamp, due_at: Timestamp, now: Timestamp, events: &mut Vec<Event>) {
+    if !has_room(job) {
+        if job.spec.policy.overlap != Overlap::Replace {
+            job.progress.state.held = true;
+            return;
+        }
+        cancel(job, &replaced_by(run_at), events);
+    }
+    plan(job, None);
+    job.progress.state.fired = Some(run_at);
+    begin(job, Trigger::Schedule, run_at, due_at, now);
+}
+
+/// It overlaps with nothing: the end of the run that goes plans the next one.
+fn fire_after(job: &mut Job, due_at: Timestamp, now: Timestamp, events: &mut Vec<Event>) {
+    let instant = job.progress.state.planned.unwrap_or(due_at);
+    plan(job, None);
+    if job.progress.state.is_running() {
+        return;
+    }
+    job.progress.state.fired = Some(instant);
+    if is_too_old(job, instant, now) {
+        events.push(Event::new(job, EventKind::Missed { scheduled_at: instant }));
+        let next = delayed(job, now);
+        return plan_or_finish(job, next);
+    }
+    begin(job, Trigger::Schedule, instant, due_at, now);
+}
+
+fn fire_repeated(job: &mut Job, due_at: Timestamp, now: Timestamp, events: &mut Vec<Event>) {
+    let Some(instant) = latest_due(job, now) else { return plan(job, None) };
+    let planned = job.progress.state.planned.unwrap_or(due_at);
+    job.progress.state.fired = Some(instant);
+    if instant > planned && job.spec.policy.misfire == Misfire::All {
+        make_up(job, planned, instant, now, events);
+        follow_up(job, now, events);
+    } else if is_too_old(job, instant, now) {
+        events.push(Event::new(job, EventKind::Missed { scheduled_at: instant }));
+    } else {
+        let due_at = if instant == planned { due_at } else { due_time(job, instant) };
+        meet(job, instant, due_at, now, events);
+    }
+    let next = next_instant(job, instant.max(earliest_next(&job.spec.schedule, now)));
+    plan_or_finish(job, next);
+}
+
+/// What a fire does that may meet a run which is going.
+fn meet(job: &mut Job, instant: Timestamp, due_at: Timestamp, now: Timestamp, events: &mut Vec<Event>) {
+    let id = run_id(&job.spec.id, instant);
+    // A clock that stepped back and a schedule that was set anew may name an instant again whose run still goes.
+    let is_same = job.progress.state.runs_going.iter().any(|run| run.id == id);
+    if !is_same && has_room(job) {
+        return begin(job, Trigger::Schedule, instant, due_at, now);
+    }
+    match job.spec.policy.overlap {
+        Overlap::Queue if !is_same => {
+            if let Some(older) = take_behind(job) {
+                skip(job, older.scheduled_at, "a newer fire took its place behind the run that was going", events);
             }
-            let next = next_instant(job, instant.max(earliest_next(&job.spec.schedule, now)));
-            plan_or_finish(job, next);
-            if is_running {
-                job.progress.last_status = Status::Skipped;
-                job.progress.last_error = format!("skipped: a run was still going at {instant}").into();
-                return Some(Event::new(job, EventKind::Skipped { scheduled_at: instant }));
-            }
-            begin(job, instant, due_at, now);
-            None
+            let run = Run { phase: Phase::Behind, ..new_run(job, Trigger::Schedule, instant, due_at, now) };
+            job.progress.state.runs_going.push(run);
+        }
+        Overlap::Replace if !is_same => {
+            cancel(job, &replaced_by(instant), events);
+            begin(job, Trigger::Schedule, instant, due_at, now);
+        }
+        _ => skip(job, instant, "a run was still going", events),
+    }
+}
+
+fn replaced_by(instant: Timestamp) -> String {
+    format!("cancelled: the fire of {instant} took its place")
+}
+
+fn skip(job: &mut Job, instant: Timestamp, why: &str, events: &mut Vec<Event>) {
+    job.progress.last_status = Status::Skipped;
+    job.progress.last_error = format!("skipped: {why} at {instant}").into();
+    events.push(Event::new(job, EventKind::Skipped { scheduled_at: instant }));
+}
+
+/// Whether one more run may begin.
+pub(super) fn has_room(job: &Job) -> bool {
+    job.progress.state.active().count() < job.spec.policy.overlap.runs_max()
+}
+
+/// Takes out what waits for the end of the runs that go.
+pub(super) fn take_behind(job: &mut Job) -> Option<Run> {
+    let runs = &mut job.progress.state.runs_going;
+    let index = runs.iter().position(|run| run.phase == Phase::Behind)?;
+    Some(runs.remove(index))
+}
+
+/// What begins because a run has ended, or may after a start: a `once` that was held up, then the oldest of what is
+/// made up for, then the fire that waited behind. Where nothing does, the end of an `after` plans its next one.
+pub(super) fn follow_up(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) {
+    if job.progress.state.held && has_room(job) {
+        job.progress.state.held = false;
+        // Where the clock has stepped back meanwhile to before its time, it waits for that again.
+        if let (Schedule::Once { run_at }, Some(due_at)) =
+            (&job.spec.schedule, job.progress.next_run_at.filter(|due| *due <= now))
+        {
+            fire_once(job, *run_at, due_at, now, events);
         }
     }
+    if job.spec.policy.misfire == Misfire::Skip {
+        job.progress.state.catch_up = None;
+    }
+    let catches_up = job.progress.state.active().any(|run| run.trigger == Trigger::CatchUp);
+    if !catches_up
+        && has_room(job)
+        && let Some(instant) = take_worth_it(job, now, events)
+    {
+        let due_at = due_time(job, instant);
+        begin(job, Trigger::CatchUp, instant, due_at, now);
+    }
+    if !job.progress.state.is_running()
+        && let Some(run) = take_behind(job)
+    {
+        count(job);
+        job.progress.state.runs_going.push(Run { phase: Phase::Queued, ..run });
+    }
+    let waits_for_end = matches!(job.spec.schedule, Schedule::After { .. }) && job.progress.state.is_running();
+    if job.progress.enabled && job.progress.next_run_at.is_none() && !waits_for_end {
+        // Or, of another kind, nothing: then the schedule is over, now that all is made up for.
+        let next = delayed(job, now);
+        plan_or_finish(job, next);
+    }
+}
+
+/// The oldest fire that is made up for. What has grown too old while it waited for its turn is missed after all.
+fn take_worth_it(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) -> Option<Timestamp> {
+    let mut missed = None;
+    let taken = loop {
+        match take_next(job) {
+            Some(instant) if is_too_old(job, instant, now) => missed = Some(instant),
+            taken => break taken,
+        }
+    };
+    events.extend(missed.map(|scheduled_at| Event::new(job, EventKind::Missed { scheduled_at })));
+    taken
 }
 
 /// The instant behind which the next fire comes, whatever the grid. A file's grid may be finer than
@@ -142,55 +211,34 @@ fn earliest_next(schedule: &Schedule, now: Timestamp) -> Timestamp {
     now.checked_add(SignedDuration::from_nanos(least.as_nanos() - 1)).unwrap_or(now)
 }
 
-fn begin(job: &mut Job, scheduled_at: Timestamp, due_at: Timestamp, now: Timestamp) {
-    let id = run_id(&job.spec.id, scheduled_at);
-    let run = Run { id, scheduled_at, due_at, began_at: now, started_at: None, attempts: 0, phase: Phase::Queued };
-    job.progress.state.run = Some(Box::new(run));
+fn begin(job: &mut Job, trigger: Trigger, scheduled_at: Timestamp, due_at: Timestamp, now: Timestamp) {
+    let run = new_run(job, trigger, scheduled_at, due_at, now);
+    job.progress.state.runs_going.push(run);
+    count(job);
 }
 
-fn begin_attempt(job: &mut Job, token: Token, now: Timestamp) -> Start {
-    let run = job.progress.state.run.as_deref_mut().expect("a queued job has a run");
-    run.started_at.get_or_insert(now);
-    run.attempts = run.attempts.saturating_add(1);
-    run.phase = Phase::InFlight;
-    Start {
-        token,
-        spec: Arc::clone(&job.spec),
-        run_id: run.id,
-        attempt: run.attempts,
-        scheduled_at: run.scheduled_at,
-        lateness: now.duration_since(run.due_at),
+/// Counts a run where that is bounded; the last one ends the schedule.
+fn count(job: &mut Job) {
+    if job.spec.schedule.bounds().max_runs.is_none() {
+        return;
+    }
+    job.progress.state.runs = job.progress.state.runs.saturating_add(1);
+    if runs_are_used_up(job) {
+        job.progress.state.catch_up = None;
+        plan_or_finish(job, None);
     }
 }
 
-/// When the next attempt is due; `None` where there is none.
-fn next_attempt(spec: &Spec, run: Option<&Run>, outcome: &Outcome, now: Timestamp) -> Option<Timestamp> {
-    let may_pass = matches!(outcome.verdict, Verdict::Retryable | Verdict::TimedOut);
-    if !may_pass || i64::from(run?.attempts) > spec.max_retries {
-        return None;
+fn new_run(job: &Job, trigger: Trigger, scheduled_at: Timestamp, due_at: Timestamp, now: Timestamp) -> Run {
+    Run {
+        id: run_id(&job.spec.id, scheduled_at),
+        trigger,
+        scheduled_at,
+        due_at,
+        began_at: now,
+        started_at: None,
+        attempts: 0,
+        phase: Phase::Queued,
+        overrides: None,
     }
-    Some(retry_at(spec, outcome.retry_after.unwrap_or_default(), now))
-}
-
-/// The end of the backoff, or of the longer rest that the target asked for.
-pub(super) fn retry_at(spec: &Spec, retry_after: GoDuration, now: Timestamp) -> Timestamp {
-    let wait = spec.retry_backoff.max(retry_after).max(GoDuration::ZERO);
-    now.checked_add(SignedDuration::from_nanos(wait.as_nanos())).unwrap_or(Timestamp::MAX)
-}
-
-pub(super) fn wait_for_retry(job: &mut Job, until: Timestamp, now: Timestamp, error: &str) -> Option<Event> {
-    let run = job.progress.state.run.as_deref_mut()?;
-    run.phase = if until > now { Phase::Waiting { until } } else { Phase::Queued };
-    let run = run.clone();
-    Some(Event::new(job, EventKind::Retry { run, error: error.into(), until }))
-}
-
-pub(super) fn end(job: &mut Job, verdict: Verdict, error: &str) -> Option<Event> {
-    let status = match verdict {
-        Verdict::Success => Status::Success,
-        Verdict::TimedOut => Status::Timeout,
-        Verdict::Retryable | Verdict::Final => Status::Failed,
-    };
-    let run = job.progress.end_run(status, error)?;
-    Some(Event::new(job, EventKind::Ended { run, status, error: error.into() }))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use crate::job::{Job, Progress, Run, Spec, Status};
+use crate::job::{Job, Progress, Run, Span, Spec, Status};
 
 /// Names one attempt of this process, so that its end is never taken for another's: a deleted
 /// job may come back under its id, and its planned runs under theirs.
@@ -60,15 +60,20 @@ pub enum EventKind {
         /// Why, where it is no success.
         error: Box<str>,
     },
-    /// A fire was due while a run was going.
+    /// A fire was due while a run was going, or one that waited for its end gave way to a newer one.
     Skipped {
         /// The instant of the schedule.
         scheduled_at: Timestamp,
     },
-    /// The instant of a `once` passed while it could not run.
+    /// An instant passed while the job could not run.
     Missed {
         /// The instant.
         scheduled_at: Timestamp,
+    },
+    /// Fires were missed and will be made up for.
+    CatchUp {
+        /// Their instants.
+        span: Span,
     },
 }
 
@@ -88,12 +93,16 @@ pub struct Turn {
 }
 
 impl Progress {
-    /// The end of the run that is going, as its outcome says.
-    pub(super) fn end_run(&mut self, status: Status, error: &str) -> Option<Run> {
-        let run = self.state.run.take()?;
+    /// The end of a run that is going, as its outcome says.
+    pub(super) fn end_run(&mut self, id: Uuid, status: Status, error: &str) -> Option<Run> {
+        let index = self.state.runs_going.iter().position(|run| run.id == id)?;
+        let run = self.state.runs_going.remove(index);
+        if self.state.runs_going.is_empty() {
+            self.state.runs_going = Vec::new();
+        }
         self.last_run_at = Some(run.began_at);
         self.last_status = status;
         self.last_error = error.into();
-        Some(*run)
+        Some(run)
     }
 }

@@ -14,8 +14,10 @@
 //!
 //! After a crash the same records go through the same [`Engine::apply`].
 
+mod attempt;
 mod blocks;
 mod calendar;
+mod catch_up;
 mod command;
 mod fire;
 mod flight;
@@ -32,6 +34,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 pub use command::{Command, Planned, Refusal};
 pub use flight::{Event, EventKind, Start, Token, Turn};
@@ -41,7 +44,7 @@ pub use record::Record;
 
 use crate::job::{Job, JobId, Phase, Progress};
 use heap::DueHeap;
-use table::{Slot, Table, Unrecorded};
+use table::{Entry, Place, Slot, Table, Unrecorded};
 
 /// All jobs and what is going on with them.
 #[derive(Debug)]
@@ -50,10 +53,12 @@ pub struct Engine {
     /// The next due time of each job: its next fire or its next retry, whichever is earlier.
     due: DueHeap,
     /// Runs that wait for a worker, first come, first served.
-    queue: BTreeMap<u64, Slot>,
+    queue: BTreeMap<u64, (Slot, Uuid)>,
     queue_end: u64,
-    /// Attempts on their way, those of deleted jobs included: each holds a worker until it ends.
+    /// Attempts on their way, those that were let go included: each holds a worker until it is back.
     flights: HashMap<Token, Slot>,
+    /// Those that nobody waits for any more, since this was asked for.
+    let_go: Vec<Token>,
     token_end: u64,
     workers: usize,
     /// Jobs that changed since the last records were taken, in the order in which they did.
@@ -76,6 +81,7 @@ impl Engine {
             queue: BTreeMap::new(),
             queue_end: 0,
             flights: HashMap::new(),
+            let_go: Vec::new(),
             token_end: 0,
             workers,
             changed: Vec::new(),
@@ -123,6 +129,12 @@ impl Engine {
     /// Whether something is to go into a record and has not yet. What [`Engine::recover`] only planned never is.
     pub fn has_unrecorded(&self) -> bool {
         !self.changed.is_empty() || !self.late.is_empty() || !self.unwritten.is_empty()
+    }
+
+    /// Attempts on their way that nobody waits for any more, since the last call: their runs were cancelled, or their
+    /// jobs are gone.
+    pub fn take_let_go(&mut self) -> Vec<Token> {
+        std::mem::take(&mut self.let_go)
     }
 
     /// How many runs wait for a worker.
@@ -204,7 +216,8 @@ impl Engine {
             Record::Delete(id) => {
                 let Some(slot) = self.table.slot(&id) else { return false };
                 self.due.set(slot, None);
-                self.dequeue(slot);
+                self.table.at_mut(slot).job.progress.state.runs_going.clear();
+                self.place_runs(slot);
                 let unrecorded = self.table.at(slot).unrecorded;
                 debug_assert!(unrecorded != Unrecorded::Changed, "records are taken before commands are applied");
                 self.table.remove(&id);
@@ -229,22 +242,42 @@ impl Engine {
         if self.is_loading {
             return;
         }
-        let progress = &self.table.at(slot).job.progress;
-        let is_queued = progress.state.run.as_ref().is_some_and(|run| run.phase == Phase::Queued);
-        let due = next_due(progress);
+        let entry = self.table.at(slot);
+        let due = next_due(&entry.job.progress);
+        let is_quiet = entry.places.is_empty() && entry.job.progress.state.runs_going.is_empty();
         self.due.set(slot, due);
-        if is_queued && self.table.at(slot).queued.is_none() {
-            self.queue.insert(self.queue_end, slot);
-            self.table.at_mut(slot).queued = Some(self.queue_end);
-            self.queue_end += 1;
-        } else if !is_queued {
-            self.dequeue(slot);
+        if !is_quiet {
+            self.place_runs(slot);
         }
     }
 
-    fn dequeue(&mut self, slot: Slot) {
-        if let Some(place) = self.table.at_mut(slot).queued.take() {
-            self.queue.remove(&place);
+    /// Puts each run of a job where its phase says that it belongs. An attempt whose run is gone is let go.
+    fn place_runs(&mut self, slot: Slot) {
+        let Self { table, queue, queue_end, let_go, .. } = self;
+        let Entry { job, places, .. } = table.at_mut(slot);
+        let runs = &job.progress.state.runs_going;
+        let phase_of = |id: Uuid| runs.iter().find(|run| run.id == id).map(|run| run.phase);
+        places.retain(|(run, place)| match (place, phase_of(*run)) {
+            (Place::Queue(_), Some(Phase::Queued)) | (Place::Flight(_), Some(Phase::InFlight)) => true,
+            (Place::Queue(number), _) => {
+                queue.remove(number);
+                false
+            }
+            (Place::Flight(token), _) => {
+                let_go.push(*token);
+                false
+            }
+        });
+        for run in runs.iter().filter(|run| run.phase == Phase::Queued) {
+            if places.iter().all(|(placed, _)| *placed != run.id) {
+                queue.insert(*queue_end, (slot, run.id));
+                places.push((run.id, Place::Queue(*queue_end)));
+                *queue_end += 1;
+            }
+        }
+        if places.is_empty() {
+            // Most jobs have no run most of the time.
+            *places = Vec::new();
         }
     }
 
@@ -253,15 +286,12 @@ impl Engine {
     }
 }
 
-/// The earlier of a job's next fire and its run's next attempt.
+/// The earliest of a job's next fire, its runs' next attempts and the end of its pause.
 fn next_due(progress: &Progress) -> Option<Timestamp> {
     let fire = progress.next_run_at.filter(|_| !progress.state.held);
-    let retry = progress.state.run.as_ref().and_then(|run| match run.phase {
+    let retries = progress.state.runs_going.iter().filter_map(|run| match run.phase {
         Phase::Waiting { until } => Some(until),
-        Phase::Queued | Phase::InFlight => None,
+        Phase::Behind | Phase::Queued | Phase::InFlight => None,
     });
-    match (fire, retry) {
-        (Some(fire), Some(retry)) => Some(fire.min(retry)),
-        (fire, retry) => fire.or(retry),
-    }
+    retries.chain(fire).chain(progress.paused_until).min()
 }

@@ -12,7 +12,7 @@ pub struct Filter {
     pub enabled: Option<bool>,
     /// The last status.
     pub status: Option<Status>,
-    /// `once`, `every` or `cron`.
+    /// `once`, `every`, `after` or `cron`.
     pub kind: Option<Kind>,
 }
 
@@ -23,6 +23,8 @@ pub enum Kind {
     Once,
     /// `every`.
     Every,
+    /// `after`.
+    After,
     /// `cron`.
     Cron,
 }
@@ -64,6 +66,7 @@ impl Filter {
         let kind = match job.spec.schedule {
             Schedule::Once { .. } => Kind::Once,
             Schedule::Every { .. } => Kind::Every,
+            Schedule::After { .. } => Kind::After,
             Schedule::Cron { .. } => Kind::Cron,
         };
         self.name.as_ref().is_none_or(|part| job.spec.name.contains(part.as_ref()))

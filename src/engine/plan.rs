@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::calendar::{anchor, fresh, instants, next_instant, once_is_done, plan, plan_from};
+use uuid::Uuid;
+
+use super::attempt::cancel;
+use super::calendar::{anchor, first_instant, fresh, instants, pause, plan, plan_from, resume};
+use super::fire::{follow_up, has_room};
 use super::{Command, Engine, Planned, Record, Refusal};
-use crate::job::{Invalid, Job, JobId, Patch, Phase, Run, Schedule, Spec, Status};
+use crate::job::{Invalid, Job, JobId, Overrides, Patch, Phase, Run, Schedule, Spec, Trigger};
 
 impl Engine {
     /// What a command would change at `now`.
@@ -20,35 +24,37 @@ impl Engine {
             Command::Patch { id, patch } => patched(self.existing(id)?, patch, now),
             Command::Delete(id) => {
                 let job = self.existing(id)?.clone();
-                Ok(Planned { record: Some(Record::Delete(id.clone())), job })
+                Ok(Planned { record: Some(Record::Delete(id.clone())), job, events: Vec::new() })
             }
-            Command::RunNow { id, run_id } => {
-                let mut job = self.existing(id)?.clone();
-                if job.progress.state.run.is_some() {
-                    return Err(Refusal::Running);
+            Command::RunNow { id, run_id, overrides } => {
+                run_now(self.existing(id)?, *run_id, overrides.as_deref(), now)
+            }
+            Command::Pause { id, until } => paused(self.existing(id)?, *until, now),
+            Command::Resume(id) => {
+                let (present, mut job) = self.begun(id)?;
+                resume(&mut job, now);
+                Ok(progressed(present, job))
+            }
+            Command::Cancel(id) => {
+                let (present, mut job) = self.begun(id)?;
+                if !job.progress.state.is_running() {
+                    return Err(Refusal::NotRunning);
                 }
-                let (scheduled_at, due_at, began_at) = (now, now, now);
-                let run = Run {
-                    id: *run_id,
-                    scheduled_at,
-                    due_at,
-                    began_at,
-                    started_at: None,
-                    attempts: 0,
-                    phase: Phase::Queued,
-                };
-                job.progress.state.run = Some(Box::new(run));
-                // From now on `last_run_at` alone does not tell whether a `once` was taken.
-                job.progress.state.anchor.get_or_insert(now);
-                Ok(progressed(job))
+                let mut events = Vec::new();
+                cancel(&mut job, "cancelled by request", &mut events);
+                follow_up(&mut job, now, &mut events);
+                Ok(Planned { events, ..progressed(present, job) })
             }
-            Command::Pause(id) => Ok(switched(self.existing(id)?, false, now)),
-            Command::Resume(id) => Ok(switched(self.existing(id)?, true, now)),
         }
     }
 
     fn existing(&self, id: &JobId) -> Result<&Job, Refusal> {
         self.job(id).ok_or(Refusal::NotFound)
+    }
+
+    /// A job as it is, and one to change.
+    fn begun(&self, id: &JobId) -> Result<(&Job, Job), Refusal> {
+        self.existing(id).map(|present| (present, present.clone()))
     }
 
     fn create(&self, spec: &Arc<Spec>, enabled: bool, now: Timestamp) -> Result<Planned, Refusal> {
@@ -57,7 +63,7 @@ impl Engine {
         }
         let job = fresh(spec, enabled, now);
         check_ahead(&job, now)?;
-        Ok(Planned { record: Some(Record::Put(job.clone())), job })
+        Ok(put(job))
     }
 }
 
@@ -74,50 +80,68 @@ fn patched(present: &Job, patch: &Patch, now: Timestamp) -> Result<Planned, Refu
         check_ahead(&job, now)?;
         plan_from(&mut job, now);
     }
-    if let Some(enabled) = patch.enabled {
-        switch(&mut job, enabled, now);
+    let mut events = Vec::new();
+    if job.spec.policy != present.spec.policy {
+        // What waits for the end of a run may have room now.
+        follow_up(&mut job, now, &mut events);
     }
-    if new_spec {
-        return Ok(Planned { record: Some(Record::Put(job.clone())), job });
+    match patch.enabled {
+        Some(true) => drop(resume(&mut job, now)),
+        Some(false) if job.progress.enabled => pause(&mut job, None),
+        Some(false) | None => {}
     }
-    if job.progress == present.progress {
-        return Ok(Planned { record: None, job });
-    }
-    Ok(progressed(job))
+    let planned = if new_spec { put(job) } else { progressed(present, job) };
+    Ok(Planned { events, ..planned })
 }
 
-fn switched(present: &Job, enabled: bool, now: Timestamp) -> Planned {
+fn run_now(present: &Job, id: Uuid, overrides: Option<&Overrides>, now: Timestamp) -> Result<Planned, Refusal> {
     let mut job = present.clone();
-    switch(&mut job, enabled, now);
-    // It is so already, or its schedule is over.
-    if job.progress == present.progress {
-        return Planned { record: None, job };
+    if !has_room(&job) {
+        return Err(Refusal::Running);
     }
-    progressed(job)
+    if let Some(overrides) = overrides {
+        overrides.check_for(&job.spec.http).map_err(Refusal::Invalid)?;
+    }
+    if matches!(job.spec.schedule, Schedule::After { .. }) {
+        // Its end plans the next one.
+        plan(&mut job, None);
+    }
+    job.progress.state.runs_going.push(Run {
+        id,
+        trigger: Trigger::Manual,
+        scheduled_at: now,
+        due_at: now,
+        began_at: now,
+        started_at: None,
+        attempts: 0,
+        phase: Phase::Queued,
+        overrides: overrides.cloned().map(Box::new),
+    });
+    // From now on `last_run_at` alone does not tell whether a `once` was taken.
+    job.progress.state.anchor.get_or_insert(now);
+    Ok(progressed(present, job))
 }
 
-/// Pause or resume; neither touches a run that is going, nor the outcome of a `once` that is done.
-fn switch(job: &mut Job, enabled: bool, now: Timestamp) {
-    if job.progress.enabled == enabled {
-        return;
+fn paused(present: &Job, until: Option<Timestamp>, now: Timestamp) -> Result<Planned, Refusal> {
+    if let Some(until) = until.filter(|until| *until <= now) {
+        let message = format!("{until} has passed; accepted is a time after now, which is {now}");
+        return Err(Refusal::Invalid(Invalid::new("/until", message)));
     }
-    job.progress.enabled = enabled;
-    if enabled {
-        // It leaves the job as it was where its schedule is over.
-        plan_from(job, now);
-        return;
-    }
-    job.progress.state.held = false;
-    plan(job, None);
-    if !once_is_done(job) {
-        job.progress.last_status = Status::Paused;
-        job.progress.last_error = "".into();
-    }
+    let mut job = present.clone();
+    pause(&mut job, until);
+    Ok(progressed(present, job))
 }
 
-fn progressed(job: Job) -> Planned {
-    let progress = Box::new(job.progress.clone());
-    Planned { record: Some(Record::Progress { id: job.spec.id.clone(), progress }), job }
+fn put(job: Job) -> Planned {
+    Planned { record: Some(Record::Put(job.clone())), job, events: Vec::new() }
+}
+
+/// What has become of a job; nothing where it is so already, or its schedule is over.
+fn progressed(present: &Job, job: Job) -> Planned {
+    let progress = || Box::new(job.progress.clone());
+    let record =
+        (job.progress != present.progress).then(|| Record::Progress { id: job.spec.id.clone(), progress: progress() });
+    Planned { record, job, events: Vec::new() }
 }
 
 /// Whether a schedule that a client sets has a fire at all.
@@ -129,14 +153,14 @@ fn check_ahead(job: &Job, now: Timestamp) -> Result<(), Refusal> {
             invalid("/schedule/run_at", message)
         }
         Schedule::Once { .. } => Ok(()),
-        schedule if schedule.is_finite() && next_instant(job, now).is_none() => {
-            let would_go_on = instants(job).is_some_and(|instants| instants.endless_after(now).is_some());
+        schedule if schedule.is_finite() && first_instant(job, now).is_none() => {
+            let would_go_on = instants(job).is_none_or(|instants| instants.endless_after(now).is_some());
             if let Some(end_at) = schedule.bounds().end_at.filter(|_| would_go_on) {
                 let accepted = format!("a time from the first instant after now ({now}) on");
                 return invalid("/schedule/end_at", format!("{end_at} leaves no instant; accepted is {accepted}"));
             }
             invalid("/schedule/cron", format!("names no instant after now ({now}) and from start_at on"))
         }
-        Schedule::Every { .. } | Schedule::Cron { .. } => Ok(()),
+        Schedule::Every { .. } | Schedule::After { .. } | Schedule::Cron { .. } => Ok(()),
     }
 }

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
+use super::attempt::{end, retry_at, wait_for_retry};
 use super::calendar::plan_after_restart;
-use super::fire::{end, retry_at, wait_for_retry};
-use super::table::{Slot, Unrecorded};
+use super::fire::follow_up;
+use super::table::{Place, Slot, Unrecorded};
 use super::{Engine, Event, EventKind, Turn, Verdict};
-use crate::job::{GoDuration, Job, Phase, Progress};
+use crate::job::{GoDuration, Job, Phase, Progress, State};
 
 const INTERRUPTED: &str = "interrupted by a restart";
 
@@ -22,7 +23,7 @@ impl Engine {
         for slot in slots {
             let mut job = self.table.at(slot).job.clone();
             let events = turn.events.len();
-            turn.events.extend(recovered(&mut job, now));
+            recovered(&mut job, now, &mut turn.events);
             let is_told = turn.events.len() > events;
             if is_told || is_found_once(&self.table.at(slot).job.progress, &job.progress) {
                 self.change(slot, |present| present.progress = job.progress);
@@ -32,7 +33,6 @@ impl Engine {
                 *present = job.progress;
                 self.index(slot);
             }
-            self.fire_held(slot, now);
         }
         self.queue_by_age();
         self.late = std::mem::take(&mut self.changed).into();
@@ -44,36 +44,45 @@ impl Engine {
 
     /// A snapshot lists its jobs by id; what has waited longest for a worker goes first again.
     fn queue_by_age(&mut self) {
-        let mut queued: Vec<Slot> = std::mem::take(&mut self.queue).into_values().collect();
-        queued.sort_by_key(|slot| self.table.at(*slot).job.progress.state.run.as_ref().map(|run| run.began_at));
-        for slot in queued {
-            self.table.at_mut(slot).queued = None;
-            self.index(slot);
+        let queued = std::mem::take(&mut self.queue).into_values();
+        let mut queued: Vec<_> = queued
+            .filter_map(|(slot, id)| {
+                let runs = &self.table.at(slot).job.progress.state.runs_going;
+                Some((runs.iter().find(|run| run.id == id)?.began_at, slot, id))
+            })
+            .collect();
+        queued.sort_by_key(|(began_at, ..)| *began_at);
+        for (number, (_, slot, run)) in (0..).zip(queued) {
+            let places = &mut self.table.at_mut(slot).places;
+            places.retain(|(placed, _)| *placed != run);
+            places.push((run, Place::Queue(number)));
+            self.queue.insert(number, (slot, run));
+            self.queue_end = number + 1;
         }
     }
 }
 
-/// Whether a later recovery, by another time, would come to something else: that an instant was taken, and where a grid
-/// begins of which nothing else tells.
+/// Whether a later recovery, by another time, would come to something else: that an instant was taken or a run begun,
+/// and where a grid begins of which nothing else tells.
 fn is_found_once(before: &Progress, after: &Progress) -> bool {
     let begins_now = before.next_run_at.is_none() && before.state.anchor != after.state.anchor;
-    begins_now || before.state.fired != after.state.fired
+    let found = |state: &State| (state.fired, state.held, state.catch_up.clone(), state.runs_going.clone());
+    begins_now || found(&before.state) != found(&after.state)
 }
 
-fn recovered(job: &mut Job, now: Timestamp) -> impl Iterator<Item = Event> + use<> {
-    let missed = plan_after_restart(job, now);
-    let missed = missed.map(|scheduled_at| Event::new(job, EventKind::Missed { scheduled_at }));
-    let interrupted = match job.progress.state.run.as_deref() {
-        // The attempt was cut off; that counts as a broken answer.
-        Some(run) if run.phase == Phase::InFlight => {
-            if i64::from(run.attempts) > job.spec.max_retries {
-                end(job, Verdict::Final, INTERRUPTED)
-            } else {
-                let until = retry_at(&job.spec, GoDuration::ZERO, now);
-                wait_for_retry(job, until, now, INTERRUPTED)
-            }
+fn recovered(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) {
+    if let Some(scheduled_at) = plan_after_restart(job, now, events) {
+        events.push(Event::new(job, EventKind::Missed { scheduled_at }));
+    }
+    let runs = job.progress.state.runs_going.iter();
+    // The attempt was cut off; that counts as a broken answer.
+    let cut_off: Vec<_> = runs.filter(|run| run.phase == Phase::InFlight).cloned().collect();
+    for run in cut_off {
+        if let Some(until) = retry_at(&job.spec, &run, GoDuration::ZERO, now) {
+            wait_for_retry(job, run.id, until, now, INTERRUPTED, events);
+        } else {
+            end(job, run.id, Verdict::Final, INTERRUPTED, events);
         }
-        _ => None,
-    };
-    missed.into_iter().chain(interrupted)
+    }
+    follow_up(job, now, events);
 }

@@ -1,8 +1,10 @@
 //! The jobs, by id and by slot.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as Place;
+use std::collections::btree_map::Entry as Spot;
 use std::ops::Bound;
+
+use uuid::Uuid;
 
 use super::blocks::Blocks;
 use super::flight::Token;
@@ -26,11 +28,25 @@ impl Slot {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) job: Job,
-    /// Its place in the queue for a worker.
-    pub(super) queued: Option<u64>,
-    /// Its attempt that is on the way.
-    pub(super) flight: Option<Token>,
+    /// Its runs that wait for a worker or have one.
+    pub(super) places: Vec<(Uuid, Place)>,
     pub(super) unrecorded: Unrecorded,
+}
+
+/// Where a run is between its due time and its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the queue for a worker, there.
+    Queue(u64),
+    /// On its way.
+    Flight(Token),
+}
+
+impl Entry {
+    /// The run whose attempt this is, if it still waits for it.
+    pub(super) fn run_of(&self, token: Token) -> Option<Uuid> {
+        self.places.iter().find(|(_, place)| *place == Place::Flight(token)).map(|(run, _)| *run)
+    }
 }
 
 /// Whether a job's progress stands in a record as it is.
@@ -85,19 +101,19 @@ impl Table {
     pub(super) fn put(&mut self, job: Job) -> (Slot, bool) {
         // One way through the index: a start takes in a million jobs.
         let place = match self.index.entry(job.spec.id.clone()) {
-            Place::Occupied(place) => {
+            Spot::Occupied(place) => {
                 let slot = *place.get();
                 self.at_mut(slot).job = job;
                 return (slot, true);
             }
-            Place::Vacant(place) => place,
+            Spot::Vacant(place) => place,
         };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.entries.push(None);
             Slot::new(self.entries.len() - 1)
         });
         place.insert(slot);
-        self.entries[slot.index()] = Some(Entry { job, queued: None, flight: None, unrecorded: Unrecorded::No });
+        self.entries[slot.index()] = Some(Entry { job, places: Vec::new(), unrecorded: Unrecorded::No });
         (slot, false)
     }
 

@@ -1,5 +1,6 @@
 //! Timelines: what the contract says under "what happens when", a line a case.
 
+mod after;
 mod bounds;
 mod clock;
 mod commands;
@@ -7,10 +8,13 @@ mod cron;
 mod every;
 mod files;
 mod harness;
+mod misfire;
 mod once;
+mod overlap;
 mod page;
 mod queue;
 mod records;
+mod requests;
 mod restart;
 mod retries;
 mod words;

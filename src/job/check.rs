@@ -37,12 +37,13 @@ impl Spec {
         }
         let backoff_max = GoDuration::from_hours(RETRY_BACKOFF_HOURS_MAX);
         problems.extend(out_of_range("/retry_backoff", self.retry_backoff, GoDuration::ZERO, backoff_max));
+        self.policy.check(self.retry_backoff, self.schedule.jitter(), &mut problems);
         problems
     }
 }
 
 impl HttpCall {
-    fn check(&self, problems: &mut Vec<Invalid>) {
+    pub(super) fn check(&self, problems: &mut Vec<Invalid>) {
         problems.extend(check_method(&self.method).err().map(|message| Invalid::new("/http/method", message)));
         problems.extend(check_url(&self.url).err().map(|message| Invalid::new("/http/url", message)));
         let mut names = HashSet::new();
@@ -79,6 +80,11 @@ impl Schedule {
                 let min = GoDuration::from_millis(EVERY_MILLIS_MIN);
                 problems.extend(out_of_range("/schedule/every", every, min, GoDuration::from_hours(EVERY_HOURS_MAX)));
                 (start_at, every, format!("`every`, which is {every}"))
+            }
+            Self::After { after, start_at, .. } => {
+                let min = GoDuration::from_millis(EVERY_MILLIS_MIN);
+                problems.extend(out_of_range("/schedule/after", after, min, GoDuration::from_hours(EVERY_HOURS_MAX)));
+                (start_at, after, format!("`after`, which is {after}"))
             }
             Self::Cron { ref cron, start_at, .. } => {
                 cron.check(id, problems);

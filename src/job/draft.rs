@@ -13,11 +13,12 @@ use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 use super::field::{Field, FieldValue, Headers, Unknown};
-use super::{GoDuration, JobId, Status};
+use super::policy::PolicyDraft;
+use super::{GoDuration, JobId, Misfire, Overlap, Status};
 
 /// Where the text comes from, and so what its read-only keys are.
 pub trait Source {
-    /// `last_run_at` and `next_run_at`.
+    /// `paused_until`, `last_run_at` and `next_run_at`.
     type Time: DeserializeOwned + Default;
     /// `last_status`.
     type Status: DeserializeOwned + Default;
@@ -61,6 +62,13 @@ pub struct JobDraft<S: Source> {
     pub(super) timeout: Field<GoDuration>,
     pub(super) max_retries: Field<i64>,
     pub(super) retry_backoff: Field<GoDuration>,
+    pub(super) retry_backoff_max: Field<GoDuration>,
+    pub(super) retry_for: Field<GoDuration>,
+    pub(super) misfire: Field<Misfire>,
+    pub(super) misfire_window: Field<GoDuration>,
+    pub(super) overlap: Field<Overlap>,
+    pub(super) overlap_max: Field<i64>,
+    pub(super) paused_until: S::Time,
     pub(super) last_run_at: S::Time,
     pub(super) next_run_at: S::Time,
     pub(super) last_status: S::Status,
@@ -80,11 +88,33 @@ impl<S: Source> Default for JobDraft<S> {
             timeout: Field::Absent,
             max_retries: Field::Absent,
             retry_backoff: Field::Absent,
+            retry_backoff_max: Field::Absent,
+            retry_for: Field::Absent,
+            misfire: Field::Absent,
+            misfire_window: Field::Absent,
+            overlap: Field::Absent,
+            overlap_max: Field::Absent,
+            paused_until: S::Time::default(),
             last_run_at: S::Time::default(),
             next_run_at: S::Time::default(),
             last_status: S::Status::default(),
             last_error: S::Text::default(),
             state: S::State::default(),
+        }
+    }
+}
+
+impl<S: Source> JobDraft<S> {
+    /// Takes the keys of the policy out.
+    pub(super) fn take_policy(&mut self) -> PolicyDraft {
+        use std::mem::take;
+        PolicyDraft {
+            misfire: take(&mut self.misfire),
+            misfire_window: take(&mut self.misfire_window),
+            overlap: take(&mut self.overlap),
+            overlap_max: take(&mut self.overlap_max),
+            retry_backoff_max: take(&mut self.retry_backoff_max),
+            retry_for: take(&mut self.retry_for),
         }
     }
 }
@@ -115,6 +145,7 @@ impl<'de, S: Source> Visitor<'de> for ObjectVisitor<S> {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ProgressDraft {
     pub(super) enabled: Field<bool>,
+    pub(super) paused_until: Field<Timestamp>,
     pub(super) last_run_at: Field<Timestamp>,
     pub(super) next_run_at: Field<Timestamp>,
     pub(super) last_status: Field<Status>,
@@ -139,6 +170,7 @@ pub(super) struct ScheduleDraft {
     pub(super) kind: Field<Box<str>>,
     pub(super) run_at: Field<Timestamp>,
     pub(super) every: Field<GoDuration>,
+    pub(super) after: Field<GoDuration>,
     pub(super) start_at: Field<Timestamp>,
     pub(super) jitter: Field<GoDuration>,
     pub(super) cron: Field<Box<str>>,
@@ -156,14 +188,26 @@ pub struct StateDraft {
     pub(super) fired: Field<Timestamp>,
     pub(super) runs: Field<i64>,
     pub(super) held: Field<bool>,
+    pub(super) catch_up: Vec<SpanDraft>,
     pub(super) run: Field<RunDraft>,
+    pub(super) beside: Vec<RunDraft>,
 }
 
-/// The key `state.run`.
+/// One of `state.catch_up`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct SpanDraft {
+    pub(super) next: Field<Timestamp>,
+    pub(super) last: Field<Timestamp>,
+    pub(super) left: Field<i64>,
+}
+
+/// The key `state.run`, and each of `state.beside`.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RunDraft {
     pub(super) id: Field<Uuid>,
+    pub(super) trigger: Field<Box<str>>,
     pub(super) scheduled_at: Field<Timestamp>,
     pub(super) due_at: Field<Timestamp>,
     pub(super) began_at: Field<Timestamp>,
@@ -171,6 +215,23 @@ pub(super) struct RunDraft {
     pub(super) attempts: Field<i64>,
     pub(super) phase: Field<Box<str>>,
     pub(super) retry_at: Field<Timestamp>,
+    pub(super) overrides: Field<OverridesDraft>,
+}
+
+/// What a run-now may send in the place of what its job says.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OverridesDraft {
+    pub(super) url: Field<Box<str>>,
+    pub(super) headers: Field<Headers>,
+    pub(super) body: Field<Box<str>>,
+}
+
+/// How long a pause is to last.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PauseDraft {
+    pub(super) until: Field<Timestamp>,
 }
 
 /// Makes an object of optional fields a value of a field.
@@ -188,9 +249,11 @@ macro_rules! object_field {
 
 object_field! {
     HttpDraft: "an object with method, url, headers, body",
-    ScheduleDraft: "an object with kind and what belongs to that: run_at; every; cron and timezone",
+    ScheduleDraft: "an object with kind and what belongs to that: run_at; every; after; cron and timezone",
     StateDraft: "an object",
     RunDraft: "an object",
+    OverridesDraft: "an object with url, headers, body",
+    PauseDraft: "an object with until",
 }
 
 impl<S: Source> FieldValue for JobDraft<S> {

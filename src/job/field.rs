@@ -39,6 +39,17 @@ impl<T> Field<T> {
     }
 }
 
+impl<T: Copy> Field<T> {
+    /// What a PATCH leaves of a value that was there or not.
+    pub fn over(&self, present: Option<T>) -> Option<T> {
+        match self {
+            Self::Absent | Self::Null => present,
+            Self::Empty => None,
+            Self::Value(value) => Some(*value),
+        }
+    }
+}
+
 /// A type that can stand in a [`Field`]: it takes one kind of JSON value and refuses the others.
 pub trait FieldValue: Sized {
     /// What is accepted, for the refusal.

@@ -32,6 +32,41 @@ impl fmt::Debug for HttpCall {
     }
 }
 
+/// What one run sends in the place of what its job says; `None` leaves that.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Absolute, http or https.
+    pub url: Option<Box<str>>,
+    /// In the place of all headers of the job.
+    pub headers: Option<Vec<(Box<str>, Box<str>)>>,
+    /// Empty means none.
+    pub body: Option<Box<str>>,
+}
+
+impl HttpCall {
+    /// The call as one run makes it.
+    #[must_use]
+    pub fn with(&self, overrides: &Overrides) -> Self {
+        Self {
+            method: self.method.clone(),
+            url: overrides.url.as_ref().unwrap_or(&self.url).clone(),
+            headers: overrides.headers.as_ref().unwrap_or(&self.headers).clone(),
+            body: overrides.body.as_ref().unwrap_or(&self.body).clone(),
+        }
+    }
+}
+
+/// Shows no more than a call does.
+impl fmt::Debug for Overrides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Overrides")
+            .field("url", &self.url.is_some())
+            .field("headers", &self.headers.as_ref().map(Vec::len))
+            .field("body_bytes", &self.body.as_ref().map(|body| body.len()))
+            .finish()
+    }
+}
+
 /// The method in upper case, or what is wrong with it.
 ///
 /// Beside the usual seven any token is taken, because targets have methods of their own (`PURGE`,

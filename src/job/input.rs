@@ -1,14 +1,11 @@
-//! From the JSON of a job to its values: a new job, a change, a job of a file.
+//! From the JSON of a request to values: a new job, a change, what one run sends.
 
-use std::sync::Arc;
+use jiff::Timestamp;
 
-use serde::de::{Deserialize, Deserializer, Error};
-
-use super::draft::{File, HttpDraft, JobDraft, ProgressDraft, Request, RunDraft, ScheduleDraft, StateDraft};
+use super::draft::{HttpDraft, JobDraft, OverridesDraft, PauseDraft, Request, ScheduleDraft};
 use super::field::Headers;
-use super::{
-    Bounds, Cron, Defaults, GoDuration, HttpCall, Invalid, Job, JobId, Phase, Progress, Run, Schedule, Spec, State,
-};
+use super::policy::PolicyDraft;
+use super::{Bounds, Cron, Defaults, GoDuration, HttpCall, Invalid, JobId, Overrides, Policy, Schedule, Spec};
 
 /// A change of a job: what is `None` stays as it is.
 #[derive(Debug, Default)]
@@ -25,11 +22,13 @@ pub struct Patch {
     timeout: Option<GoDuration>,
     max_retries: Option<i64>,
     retry_backoff: Option<GoDuration>,
+    policy: PolicyDraft,
 }
 
 impl JobDraft<Request> {
     /// A new job and whether it starts enabled. `fresh` is its id where the client gives none.
-    pub fn into_new(self, defaults: &Defaults, fresh: impl FnOnce() -> JobId) -> Result<(Spec, bool), Invalid> {
+    pub fn into_new(mut self, defaults: &Defaults, fresh: impl FnOnce() -> JobId) -> Result<(Spec, bool), Invalid> {
+        let policy = new_policy(&self.take_policy(), Strictness::Request)?;
         check_kind(self.kind.set().as_deref())?;
         let http =
             self.http.set().ok_or_else(|| Invalid::new("/http", "is required: an object with at least a url"))?;
@@ -42,6 +41,7 @@ impl JobDraft<Request> {
             timeout: self.timeout.set().unwrap_or(defaults.timeout),
             max_retries: self.max_retries.set().unwrap_or(defaults.max_retries),
             retry_backoff: self.retry_backoff.set().unwrap_or(defaults.retry_backoff),
+            policy,
         };
         spec.schedule.read_for(&spec.id);
         match spec.problems().into_iter().next() {
@@ -51,7 +51,8 @@ impl JobDraft<Request> {
     }
 
     /// A change. Whether its values make sense is seen where it meets the job: [`Patch::apply`].
-    pub fn into_patch(self, defaults: &Defaults) -> Result<Patch, Invalid> {
+    pub fn into_patch(mut self, defaults: &Defaults) -> Result<Patch, Invalid> {
+        let policy = self.take_policy();
         check_kind(self.kind.set().as_deref())?;
         let http = match self.http.patch() {
             None => HttpDraft::default(),
@@ -75,6 +76,7 @@ impl JobDraft<Request> {
             timeout: self.timeout.patch().map(|timeout| timeout.unwrap_or(defaults.timeout)),
             max_retries: self.max_retries.patch().map(|retries| retries.unwrap_or(defaults.max_retries)),
             retry_backoff: self.retry_backoff.patch().map(|backoff| backoff.unwrap_or(defaults.retry_backoff)),
+            policy,
         })
     }
 }
@@ -99,7 +101,9 @@ impl Patch {
             timeout: self.timeout.unwrap_or(spec.timeout),
             max_retries: self.max_retries.unwrap_or(spec.max_retries),
             retry_backoff: self.retry_backoff.unwrap_or(spec.retry_backoff),
+            policy: self.policy.apply(&spec.policy),
         };
+        self.policy.check_for(&changed.policy)?;
         if self.schedule.is_some() {
             changed.schedule.read_for(&spec.id);
         }
@@ -113,20 +117,28 @@ impl Patch {
 
 /// How much of a schedule must make sense.
 #[derive(Clone, Copy, PartialEq)]
-enum Strictness {
+pub(super) enum Strictness {
     /// A client is told at once.
     Request,
     /// A file is taken as it is, as far as it says anything at all.
     File,
 }
 
-const REQUIRED_SCHEDULE: &str = "is required: {\"kind\":\"once\",\"run_at\":…}, {\"kind\":\"every\",\"every\":…} or {\"kind\":\"cron\",\"cron\":…,\"timezone\":…}";
+pub(super) const REQUIRED_SCHEDULE: &str = "is required: {\"kind\":\"once\",\"run_at\":…}, {\"kind\":\"every\",\"every\":…}, {\"kind\":\"after\",\"after\":…} or {\"kind\":\"cron\",\"cron\":…,\"timezone\":…}";
 
-fn check_kind(kind: Option<&str>) -> Result<(), Invalid> {
+pub(super) fn check_kind(kind: Option<&str>) -> Result<(), Invalid> {
     match kind {
         None | Some("http") => Ok(()),
         Some(other) => Err(Invalid::new("/type", format!("{other:?} is not a type; accepted is \"http\""))),
     }
+}
+
+pub(super) fn new_policy(draft: &PolicyDraft, strictness: Strictness) -> Result<Policy, Invalid> {
+    let policy = draft.apply(&Policy::default());
+    if strictness == Strictness::Request {
+        draft.check_for(&policy)?;
+    }
+    Ok(policy)
 }
 
 fn method_or_default(method: Option<Box<str>>) -> Box<str> {
@@ -134,7 +146,7 @@ fn method_or_default(method: Option<Box<str>>) -> Box<str> {
 }
 
 impl HttpDraft {
-    fn into_call(self) -> HttpCall {
+    pub(super) fn into_call(self) -> HttpCall {
         HttpCall {
             method: method_or_default(self.method.set()),
             url: self.url.set().unwrap_or_default(),
@@ -145,11 +157,12 @@ impl HttpDraft {
 }
 
 impl ScheduleDraft {
-    fn into_schedule(self, strictness: Strictness) -> Result<Schedule, Invalid> {
+    pub(super) fn into_schedule(self, strictness: Strictness) -> Result<Schedule, Invalid> {
         let strict = strictness == Strictness::Request;
         let kind = self.kind.set().unwrap_or_default();
         let run_at = Part { field: "/schedule/run_at", kinds: &["once"], value: self.run_at.set() };
         let every = Part { field: "/schedule/every", kinds: &["every"], value: self.every.set() };
+        let after = Part { field: "/schedule/after", kinds: &["after"], value: self.after.set() };
         let cron = Part { field: "/schedule/cron", kinds: &["cron"], value: self.cron.set() };
         let timezone = Part { field: "/schedule/timezone", kinds: &["cron"], value: self.timezone.set() };
         let start_at = Part { field: "/schedule/start_at", kinds: REPEATED, value: self.start_at.set() };
@@ -160,6 +173,7 @@ impl ScheduleDraft {
         if strict && KINDS.contains(&kind) {
             run_at.check(kind)?;
             every.check(kind)?;
+            after.check(kind)?;
             cron.check(kind)?;
             timezone.check(kind)?;
             start_at.check(kind)?;
@@ -180,6 +194,12 @@ impl ScheduleDraft {
                 }
                 Ok(Schedule::Every { every: every.value.unwrap_or_default(), start_at, jitter, bounds })
             }
+            "after" => {
+                if strict && after.value.is_none() {
+                    return Err(Invalid::new("/schedule/after", "is required for kind after: a duration such as 5m"));
+                }
+                Ok(Schedule::After { after: after.value.unwrap_or_default(), start_at, jitter, bounds })
+            }
             "cron" => {
                 let text = cron.value.unwrap_or_default();
                 if strict && text.is_empty() {
@@ -189,20 +209,20 @@ impl ScheduleDraft {
                 let cron = Box::new(Cron::new(text, timezone.value.unwrap_or_else(|| "UTC".into())));
                 Ok(Schedule::Cron { cron, start_at, jitter, bounds })
             }
-            "" => Err(Invalid::new("/schedule/kind", "is required: \"once\", \"every\" or \"cron\"")),
+            "" => Err(Invalid::new("/schedule/kind", format!("is required; {ACCEPTED_KINDS}"))),
             other => {
-                let message =
-                    format!("{other:?} is not a kind of schedule; accepted are \"once\", \"every\" and \"cron\"");
+                let message = format!("{other:?} is not a kind of schedule; {ACCEPTED_KINDS}");
                 Err(Invalid::new("/schedule/kind", message))
             }
         }
     }
 }
 
-const KINDS: &[&str] = &["once", "every", "cron"];
+const KINDS: &[&str] = &["once", "every", "after", "cron"];
+const ACCEPTED_KINDS: &str = "accepted are \"once\", \"every\", \"after\" and \"cron\"";
 
 /// The kinds that fire more than once.
-const REPEATED: &[&str] = &["every", "cron"];
+const REPEATED: &[&str] = &["every", "after", "cron"];
 
 /// A key of a schedule, and whose it is.
 struct Part<T> {
@@ -220,101 +240,36 @@ impl<T> Part<T> {
     }
 }
 
-impl JobDraft<File> {
-    /// A job as a file holds it: every value that can be kept is kept, sensible or not.
-    fn into_stored(self, defaults: &Defaults) -> Result<Job, Invalid> {
-        check_kind(self.kind.set().as_deref())?;
-        let id = self.id.set().ok_or_else(|| Invalid::new("/id", "is required in a file"))?;
-        let schedule = self.schedule.set().ok_or_else(|| Invalid::new("/schedule", REQUIRED_SCHEDULE))?;
-        let mut spec = Spec {
-            id,
-            name: self.name.set().unwrap_or_default(),
-            http: self.http.set().unwrap_or_default().into_call(),
-            schedule: schedule.into_schedule(Strictness::File)?,
-            timeout: self.timeout.set().unwrap_or(defaults.timeout),
-            max_retries: self.max_retries.set().unwrap_or(defaults.max_retries),
-            retry_backoff: self.retry_backoff.set().unwrap_or(defaults.retry_backoff),
-        };
-        spec.schedule.read_for(&spec.id);
-        let progress = ProgressDraft {
-            enabled: self.enabled,
-            last_run_at: self.last_run_at,
-            next_run_at: self.next_run_at,
-            last_status: self.last_status,
-            last_error: self.last_error,
-            state: self.state,
-        };
-        Ok(Job { spec: Arc::new(spec), progress: progress.into_progress()? })
+impl OverridesDraft {
+    /// What it says; [`Overrides::check_for`] tells whether that makes sense.
+    pub fn into_overrides(self) -> Overrides {
+        Overrides {
+            url: self.url.patch().map(Option::unwrap_or_default),
+            headers: self.headers.patch().map(Option::unwrap_or_default),
+            body: self.body.patch().map(Option::unwrap_or_default),
+        }
     }
 }
 
-impl ProgressDraft {
-    fn into_progress(self) -> Result<Progress, Invalid> {
-        Ok(Progress {
-            enabled: self.enabled.set().unwrap_or(true),
-            last_run_at: self.last_run_at.set(),
-            next_run_at: self.next_run_at.set(),
-            last_status: self.last_status.set().unwrap_or_default(),
-            last_error: self.last_error.set().unwrap_or_default(),
-            state: self.state.set().unwrap_or_default().into_state()?,
-        })
-    }
-}
-
-impl StateDraft {
-    pub(super) fn into_state(self) -> Result<State, Invalid> {
-        Ok(State {
-            anchor: self.anchor.set(),
-            planned: self.planned.set(),
-            fired: self.fired.set(),
-            runs: u32::try_from(self.runs.set().unwrap_or(0))
-                .map_err(|_| Invalid::new("/state/runs", "must not be below zero or past 4,294,967,295"))?,
-            held: self.held.set().unwrap_or(false),
-            run: self.run.set().map(RunDraft::into_run).transpose()?.map(Box::new),
-        })
-    }
-}
-
-impl RunDraft {
-    fn into_run(self) -> Result<Run, Invalid> {
-        let missing = |field| move || Invalid::new(field, "is required for a run that is going");
-        let began_at = self.began_at.set().ok_or_else(missing("/state/run/began_at"))?;
-        let attempts = u32::try_from(self.attempts.set().unwrap_or(0))
-            .map_err(|_| Invalid::new("/state/run/attempts", "must not be below zero or past 4,294,967,295"))?;
-        let phase = match (self.phase.set().as_deref(), self.retry_at.set()) {
-            (Some("queued"), None) => Phase::Queued,
-            (Some("in_flight"), None) => Phase::InFlight,
-            (Some("waiting"), Some(until)) => Phase::Waiting { until },
-            _ => {
-                let message = "must be \"queued\", \"in_flight\", or \"waiting\" with a retry_at";
-                return Err(Invalid::new("/state/run/phase", message));
+impl Overrides {
+    /// Refused is what could not be called in the place of what the job says.
+    pub fn check_for(&self, job: &HttpCall) -> Result<(), Invalid> {
+        let (mut had, mut problems) = (Vec::new(), Vec::new());
+        job.check(&mut had);
+        job.with(self).check(&mut problems);
+        match problems.into_iter().find(|problem| !had.contains(problem)) {
+            // Its keys are those of a job's `http`.
+            Some(Invalid { field, message }) => {
+                Err(Invalid::new(field.trim_start_matches("/http").to_owned(), message))
             }
-        };
-        Ok(Run {
-            id: self.id.set().ok_or_else(missing("/state/run/id"))?,
-            scheduled_at: self.scheduled_at.set().unwrap_or(began_at),
-            due_at: self.due_at.set().unwrap_or(began_at),
-            began_at,
-            started_at: self.started_at.set(),
-            attempts,
-            phase,
-        })
+            None => Ok(()),
+        }
     }
 }
 
-/// Reads a job of a file. The environment's defaults fill what the file leaves out.
-pub fn stored_job<'de, D: Deserializer<'de>>(deserializer: D, defaults: &Defaults) -> Result<Job, D::Error> {
-    <JobDraft<File> as Deserialize>::deserialize(deserializer)?
-        .into_stored(defaults)
-        .map_err(|invalid| in_file(&invalid))
-}
-
-/// Reads the progress of a job from the journal.
-pub fn stored_progress<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Progress, D::Error> {
-    ProgressDraft::deserialize(deserializer)?.into_progress().map_err(|invalid| in_file(&invalid))
-}
-
-/// A refusal as the reader of a file tells it, who adds the line and the column.
-fn in_file<E: Error>(invalid: &Invalid) -> E {
-    E::custom(format!("{}: {}", invalid.field, invalid.message))
+impl PauseDraft {
+    /// Until when.
+    pub fn until(self) -> Option<Timestamp> {
+        self.until.set()
+    }
 }

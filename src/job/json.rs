@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{Bounds, GoDuration, HttpCall, Job, Phase, Progress, Run, Schedule, Spec, State};
+use super::{Bounds, GoDuration, HttpCall, Job, Overrides, Phase, Progress, Run, Schedule, Span, Spec, State, Trigger};
 
 /// A job with every key that a client sees, in the order that clients know.
 #[derive(Clone, Copy)]
@@ -35,7 +35,7 @@ impl Serialize for Stored<'_> {
 
 fn shown<M: SerializeMap>(map: &mut M, job: &Job) -> Result<(), M::Error> {
     let Job { spec, progress } = job;
-    let Spec { id, name, http, schedule, timeout, max_retries, retry_backoff } = spec.as_ref();
+    let Spec { id, name, http, schedule, timeout, max_retries, retry_backoff, policy } = spec.as_ref();
     map.serialize_entry("id", id)?;
     map.serialize_entry("name", name)?;
     map.serialize_entry("enabled", &progress.enabled)?;
@@ -45,10 +45,14 @@ fn shown<M: SerializeMap>(map: &mut M, job: &Job) -> Result<(), M::Error> {
     map.serialize_entry("timeout", &Text(timeout))?;
     map.serialize_entry("max_retries", max_retries)?;
     map.serialize_entry("retry_backoff", &Text(retry_backoff))?;
+    policy.show(map)?;
     outcome(map, progress)
 }
 
 fn outcome<M: SerializeMap>(map: &mut M, progress: &Progress) -> Result<(), M::Error> {
+    if let Some(until) = progress.paused_until {
+        map.serialize_entry("paused_until", &Text(until))?;
+    }
     map.serialize_entry("last_run_at", &TextOrEmpty(progress.last_run_at))?;
     map.serialize_entry("next_run_at", &TextOrEmpty(progress.next_run_at))?;
     map.serialize_entry("last_status", progress.last_status.as_str())?;
@@ -97,6 +101,11 @@ impl Serialize for Schedule {
                 map.serialize_entry("every", &Text(every))?;
                 repeated(&mut map, *start_at, *jitter, *bounds)?;
             }
+            Self::After { after, start_at, jitter, bounds } => {
+                map.serialize_entry("kind", "after")?;
+                map.serialize_entry("after", &Text(after))?;
+                repeated(&mut map, *start_at, *jitter, *bounds)?;
+            }
             Self::Cron { cron, start_at, jitter, bounds } => {
                 map.serialize_entry("kind", "cron")?;
                 map.serialize_entry("cron", cron.text())?;
@@ -142,9 +151,25 @@ impl Serialize for State {
         if self.held {
             map.serialize_entry("held", &true)?;
         }
-        if let Some(run) = &self.run {
-            map.serialize_entry("run", run)?;
+        if let Some(catch_up) = &self.catch_up {
+            map.serialize_entry("catch_up", &catch_up.spans)?;
         }
+        if let Some((first, others)) = self.runs_going.split_first() {
+            map.serialize_entry("run", first)?;
+            if !others.is_empty() {
+                map.serialize_entry("beside", others)?;
+            }
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("next", &Text(self.next))?;
+        map.serialize_entry("last", &Text(self.last))?;
+        map.serialize_entry("left", &self.left)?;
         map.end()
     }
 }
@@ -153,6 +178,10 @@ impl Serialize for Run {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id", &Text(self.id))?;
+        let trigger = Trigger::ALL.iter().find(|(trigger, _)| *trigger == self.trigger);
+        if let Some((_, text)) = trigger.filter(|(trigger, _)| *trigger != Trigger::default()) {
+            map.serialize_entry("trigger", text)?;
+        }
         map.serialize_entry("scheduled_at", &Text(self.scheduled_at))?;
         map.serialize_entry("due_at", &Text(self.due_at))?;
         map.serialize_entry("began_at", &Text(self.began_at))?;
@@ -161,6 +190,7 @@ impl Serialize for Run {
         }
         map.serialize_entry("attempts", &self.attempts)?;
         let phase = match self.phase {
+            Phase::Behind => "behind",
             Phase::Queued => "queued",
             Phase::InFlight => "in_flight",
             Phase::Waiting { .. } => "waiting",
@@ -168,6 +198,25 @@ impl Serialize for Run {
         map.serialize_entry("phase", phase)?;
         if let Phase::Waiting { until } = self.phase {
             map.serialize_entry("retry_at", &Text(until))?;
+        }
+        if let Some(overrides) = &self.overrides {
+            map.serialize_entry("overrides", overrides)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Overrides {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(url) = &self.url {
+            map.serialize_entry("url", url)?;
+        }
+        if let Some(headers) = &self.headers {
+            map.serialize_entry("headers", &Pairs(headers))?;
+        }
+        if let Some(body) = &self.body {
+            map.serialize_entry("body", body)?;
         }
         map.end()
     }

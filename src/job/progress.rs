@@ -5,12 +5,16 @@ use std::fmt;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::Overrides;
+
 /// Everything about a job that its definition does not hold. A journal record of it is absolute:
 /// it replaces what was there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Whether it fires by its schedule; `false` is paused.
     pub enabled: bool,
+    /// When it resumes by itself; only ever set while it is paused.
+    pub paused_until: Option<Timestamp>,
     /// When the last finished run began.
     pub last_run_at: Option<Timestamp>,
     /// When it will fire, jitter included. Unset while it is paused and after a `once` fired.
@@ -38,8 +42,40 @@ pub struct State {
     pub runs: u32,
     /// A `once` is due and waits for the end of a run that was going.
     pub held: bool,
-    /// The run that is going.
-    pub run: Option<Box<Run>>,
+    /// What is to be made up for.
+    pub catch_up: Option<Box<CatchUp>>,
+    /// The runs that are going, and one that may wait for their end. Several go only where they may overlap.
+    pub runs_going: Vec<Run>,
+}
+
+/// Fires that were missed and are made up for, the oldest first, one at a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CatchUp {
+    /// One of each outage, in their order; never empty.
+    pub spans: Vec<Span>,
+}
+
+/// The instants of a schedule between two of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first that is not made up for yet.
+    pub next: Timestamp,
+    /// The last.
+    pub last: Timestamp,
+    /// How many there are.
+    pub left: u32,
+}
+
+impl State {
+    /// The runs that go, without one that waits behind them.
+    pub fn active(&self) -> impl Iterator<Item = &Run> {
+        self.runs_going.iter().filter(|run| run.phase != Phase::Behind)
+    }
+
+    /// Whether a run goes.
+    pub fn is_running(&self) -> bool {
+        self.active().next().is_some()
+    }
 }
 
 /// A run from its due time to the end of its last attempt.
@@ -47,6 +83,8 @@ pub struct State {
 pub struct Run {
     /// One id for all attempts: a UUID v5 of job and instant for a planned fire, a v7 else.
     pub id: Uuid,
+    /// What it was begun by.
+    pub trigger: Trigger,
     /// The instant of the schedule that it is for; the moment of the request for a `run-now`.
     pub scheduled_at: Timestamp,
     /// When it was to begin, jitter included; lateness counts from here.
@@ -59,11 +97,33 @@ pub struct Run {
     pub attempts: u32,
     /// What it does now.
     pub phase: Phase,
+    /// What it sends that its job does not say.
+    pub overrides: Option<Box<Overrides>>,
+}
+
+/// What a run was begun by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trigger {
+    /// An instant of the schedule.
+    #[default]
+    Schedule,
+    /// A request.
+    Manual,
+    /// An instant of the schedule that was missed first.
+    CatchUp,
+}
+
+impl Trigger {
+    /// Every trigger with its text in files.
+    pub const ALL: [(Self, &str); 3] =
+        [(Self::Schedule, "schedule"), (Self::Manual, "manual"), (Self::CatchUp, "catch_up")];
 }
 
 /// What a run does now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// It waits for the end of the runs before it.
+    Behind,
     /// It waits for a worker.
     Queued,
     /// An attempt is on its way to the target.

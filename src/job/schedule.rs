@@ -25,6 +25,17 @@ pub enum Schedule {
         /// How long this goes on.
         bounds: Bounds,
     },
+    /// A fire so long after the end of the last run, whose end nobody knows before.
+    After {
+        /// The delay. Bounded as that of `Every`.
+        after: GoDuration,
+        /// The first instant. Without it, or where it has passed, that is one `after` later than now.
+        start_at: Option<Timestamp>,
+        /// As with `Every`.
+        jitter: GoDuration,
+        /// How long this goes on.
+        bounds: Bounds,
+    },
     /// A fire at every instant that an expression names.
     Cron {
         /// The expression and its zone.
@@ -53,7 +64,7 @@ impl Schedule {
     pub fn bounds(&self) -> Bounds {
         match *self {
             Self::Once { .. } => Bounds::default(),
-            Self::Every { bounds, .. } | Self::Cron { bounds, .. } => bounds,
+            Self::Every { bounds, .. } | Self::After { bounds, .. } | Self::Cron { bounds, .. } => bounds,
         }
     }
 
@@ -61,7 +72,7 @@ impl Schedule {
     pub fn jitter(&self) -> GoDuration {
         match *self {
             Self::Once { .. } => GoDuration::ZERO,
-            Self::Every { jitter, .. } | Self::Cron { jitter, .. } => jitter,
+            Self::Every { jitter, .. } | Self::After { jitter, .. } | Self::Cron { jitter, .. } => jitter,
         }
     }
 
@@ -77,10 +88,11 @@ impl Schedule {
         }
     }
 
-    /// The instants of a job whose grid is anchored at `anchor`; `None` for a `once` and for a plan that has none at all.
+    /// The instants of a job whose grid is anchored at `anchor`; `None` for a plan that has none, or does not know them
+    /// beforehand.
     pub fn instants(&self, anchor: Timestamp) -> Option<Instants<'_>> {
         match *self {
-            Self::Once { .. } => None,
+            Self::Once { .. } | Self::After { .. } => None,
             Self::Every { every, start_at, bounds, .. } => {
                 let grid = Grid::new(every, start_at, anchor)?;
                 Some(Instants { source: Source::Grid(grid), end_at: bounds.end_at })

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{GoDuration, HttpCall, JobId, Progress, Schedule};
+use super::{GoDuration, HttpCall, JobId, Policy, Progress, Schedule};
 
 /// What is to be called, when and how patiently. It changes only by a PATCH, as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Spec {
     pub max_retries: i64,
     /// How long after the end of an attempt the next one begins.
     pub retry_backoff: GoDuration,
+    /// What it asks for beyond the usual.
+    pub policy: Policy,
 }
 
 /// A job as its owner holds it. The definition is shared with whoever reads it, because a body

@@ -56,6 +56,15 @@ pub(super) fn event(event: &Event, took: Option<Duration>) {
             scheduled_at = %scheduled_at,
             "fire skipped: a run was still going"
         ),
+        EventKind::CatchUp { span } => tracing::warn!(
+            job_id,
+            name,
+            status = "catch-up",
+            scheduled_at = %span.next,
+            last_scheduled_at = %span.last,
+            fires = span.left,
+            "fires missed: they are made up for"
+        ),
         EventKind::Missed { scheduled_at } => tracing::warn!(
             job_id,
             name,

@@ -24,6 +24,10 @@ const DEFAULTS: Defaults =
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
+fn pause(id: &str) -> Command {
+    Command::Pause { id: self::id(id), until: None }
+}
+
 fn id(text: &str) -> JobId {
     JobId::parse(text).expect("an id of a test is one")
 }
@@ -132,7 +136,7 @@ impl Bench {
 #[test]
 fn a_hundred_thousand_due_jobs_are_taken_in_bites_between_which_others_get_their_turn() {
     let mut bench = bench((0..100_000).map(|number| overdue(&format!("j{number:06}"))));
-    let pause = bench.change(Command::Pause(id("j099998")));
+    let pause = bench.change(pause("j099998"));
     bench.turn();
     assert!(bench.scheduler.engine().queued() <= TURN_FIRES_MAX);
     assert_eq!(bench.scheduler.sleep(), None, "more are due");
@@ -188,7 +192,7 @@ fn what_a_recovery_plans_anew_is_shown_by_a_snapshot() {
 #[test]
 fn a_change_is_answered_after_the_fsync_that_covers_it() {
     let mut bench = bench([job("a", &json!({}))]);
-    let first = bench.change(Command::Pause(id("a")));
+    let first = bench.change(pause("a"));
     bench.turn();
     assert!(bench.scheduler.parts.store.synced() < bench.scheduler.parts.store.position() || !first.is_empty());
     let position = bench.scheduler.parts.store.position();
@@ -208,7 +212,7 @@ fn commands_for_one_job_take_a_turn_each_and_keep_their_order() {
     let mut bench = bench([job("a", &json!({}))]);
     let mut answers = Vec::new();
     for number in 0..64 {
-        let command = if number % 2 == 0 { Command::Pause(id("a")) } else { Command::Resume(id("a")) };
+        let command = if number % 2 == 0 { pause("a") } else { Command::Resume(id("a")) };
         answers.push(bench.change(command));
     }
     bench.turn();
@@ -223,7 +227,7 @@ fn commands_for_one_job_take_a_turn_each_and_keep_their_order() {
 #[test]
 fn what_is_put_off_is_bounded() {
     let mut bench = bench([job("a", &json!({}))]);
-    let answers: Vec<_> = (0..1_000).map(|_| bench.change(Command::Pause(id("a")))).collect();
+    let answers: Vec<_> = (0..1_000).map(|_| bench.change(pause("a"))).collect();
     let mut most = 0;
     bench.until(|scheduler| {
         most = most.max(scheduler.deferred.len());
@@ -255,7 +259,7 @@ fn the_end_answers_who_waits_and_turns_away_who_comes_too_late() {
     let mut waits = Vec::new();
     // Faster than any fsync: most of them have not even been asked for one.
     for number in 0..21 {
-        waits.push(bench.change(if number % 2 == 0 { Command::Pause(id("a")) } else { Command::Resume(id("a")) }));
+        waits.push(bench.change(if number % 2 == 0 { pause("a") } else { Command::Resume(id("a")) }));
         bench.turn();
     }
     let late = bench.change(Command::Resume(id("a")));
@@ -282,7 +286,7 @@ fn long_bodies_are_spread_over_turns_and_keep_their_order() {
         Command::Create { spec: job(&format!("j{number}"), &json!({"http": http})).spec, enabled: true }
     };
     let answers: Vec<_> = (0..5).map(|number| bench.change(created(number))).collect();
-    let last = bench.change(Command::Pause(id("j4")));
+    let last = bench.change(pause("j4"));
     for known in [2, 4, 5] {
         bench.turn();
         assert_eq!(bench.scheduler.engine().len(), known);
@@ -297,13 +301,13 @@ fn long_bodies_are_spread_over_turns_and_keep_their_order() {
 fn changes_that_pile_up_before_an_fsync_are_refused_until_it_ends() {
     let mut bench = bench([job("a", &json!({})), job("b", &json!({}))]);
     bench.scheduler.waiting_max = 1;
-    let (first, second) = (bench.change(Command::Pause(id("a"))), bench.change(Command::Pause(id("b"))));
+    let (first, second) = (bench.change(pause("a")), bench.change(pause("b")));
     bench.turn();
     assert!(matches!(second.try_recv(), Ok(Err(Refusal::Disk(_)))));
     assert!(bench.scheduler.engine().job(&id("b")).is_some_and(|job| job.progress.enabled));
     assert_eq!(bench.scheduler.parts.vitals.readiness().reasons.len(), 1, "/ready says so");
     bench.until(|_| !first.is_empty());
-    let again = bench.change(Command::Pause(id("b")));
+    let again = bench.change(pause("b"));
     bench.until(|_| !again.is_empty());
     assert!(again.try_recv().is_ok_and(|done| done.is_ok()));
 }
@@ -325,7 +329,7 @@ fn an_end_by_an_error_waits_for_no_helper_that_hangs() {
     assert!(made.success());
     let (end, ended) = std::sync::mpsc::sync_channel(1);
     let ask = |command| letters.try_send(Letter { command, reply: async_channel::bounded(1).0 });
-    ask(Command::Pause(id("a"))).expect("there is room");
+    ask(pause("a")).expect("there is room");
     thread::Builder::new()
         .spawn(move || end.send(run(Scheduler::new(parts))))
         .expect("the machine has room for a thread");
@@ -333,7 +337,7 @@ fn an_end_by_an_error_waits_for_no_helper_that_hangs() {
         thread::yield_now();
     }
     drop(starts);
-    ask(Command::RunNow { id: id("b"), run_id: uuid::Uuid::nil() }).expect("there is room");
+    ask(Command::RunNow { id: id("b"), run_id: uuid::Uuid::nil(), overrides: None }).expect("there is room");
     let ended = ended.recv_timeout(Duration::from_mins(1)).expect("it waits for nobody");
     assert!(matches!(ended, Err(Fatal::Executor)), "{ended:?}");
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{Fatal, Order, Reply, Scheduler, Waiting, Wake, Writing, tell};
 use crate::clock::Now;
-use crate::engine::{Engine, Event, Record, Refusal, Start, Turn};
+use crate::engine::{Command, Engine, Event, Planned, Record, Refusal, Start, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::{Job, JobId};
@@ -30,6 +30,8 @@ pub(super) struct Ready {
     is_change: bool,
     reply: Reply,
     job: Job,
+    /// What is to be told of it.
+    events: Vec<Event>,
 }
 
 impl Scheduler {
@@ -168,11 +170,10 @@ impl Scheduler {
             match planned {
                 Ok(planned) => {
                     touched.insert(command.id().clone());
-                    if let Some(Record::Put(job)) = &planned.record {
-                        body_bytes += job.spec.http.body.len();
-                    }
-                    ready.push(Ready { is_change: planned.record.is_some(), reply, job: planned.job });
-                    records.extend(planned.record);
+                    body_bytes += body_bytes_of(&command, &planned.job);
+                    let Planned { record, job, events } = planned;
+                    ready.push(Ready { is_change: record.is_some(), reply, job, events });
+                    records.extend(record);
                 }
                 Err(refusal) => answer(&reply, Err(refusal)),
             }
@@ -254,7 +255,7 @@ impl Scheduler {
             engine.unwritten(&records);
         }
         let position = self.parts.store.position();
-        for Ready { is_change, reply, job } in changes {
+        for Ready { is_change, reply, job, events } in changes {
             if is_change {
                 let record = commands.next().expect("each change has its record");
                 if let Err(reason) = written {
@@ -262,10 +263,18 @@ impl Scheduler {
                     continue;
                 }
                 engine.apply(record);
+                for event in &events {
+                    tell::event(event, None);
+                }
             }
             self.waiting.push_back(Waiting { position, reply, job });
         }
+        let let_go = engine.take_let_go();
         drop(engine);
+        for token in let_go {
+            // One that finds no room only holds its worker for longer.
+            let _ = token; // CANCELS
+        }
         self.answer_synced();
     }
 
@@ -323,6 +332,15 @@ pub(super) fn land(engine: &mut Engine, reports: &[Report], now: Timestamp) -> V
         told.extend(turn.events.drain(..).map(|event| (event, report.took)));
     }
     told
+}
+
+/// How much of a turn's record is the body of a call.
+fn body_bytes_of(command: &Command, planned: &Job) -> usize {
+    match command {
+        Command::Create { .. } | Command::Patch { .. } => planned.spec.http.body.len(),
+        Command::RunNow { overrides: Some(overrides), .. } => overrides.body.as_ref().map_or(0, |body| body.len()),
+        _ => 0,
+    }
 }
 
 /// Sends an answer. One who does not wait for it any more misses nothing.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use ksana::engine::Refusal;
-use ksana::job::{Invalid, Job, Progress, Schedule, Spec};
+use ksana::job::{Invalid, Job, Overrides, Policy, Progress, Schedule, Spec};
 use uuid::Uuid;
 
-use crate::rules;
+use crate::{rules, runs};
 
 /// What a client asks for, as the model understands it.
 #[derive(Clone, Debug)]
@@ -25,11 +25,14 @@ pub(crate) enum Ask {
     RunNow {
         id: String,
         run_id: Uuid,
+        overrides: Option<Overrides>,
     },
-    Switch {
+    Pause {
         id: String,
-        enabled: bool,
+        until: Option<Timestamp>,
     },
+    Resume(String),
+    Cancel(String),
 }
 
 /// A PATCH.
@@ -38,6 +41,7 @@ pub(crate) struct Change {
     pub(crate) name: Option<String>,
     pub(crate) max_retries: Option<i64>,
     pub(crate) schedule: Option<Schedule>,
+    pub(crate) policy: Option<Policy>,
     pub(crate) enabled: Option<bool>,
 }
 
@@ -45,7 +49,12 @@ impl Ask {
     pub(crate) fn id(&self) -> &str {
         match self {
             Self::Create { spec, .. } => spec.id.as_str(),
-            Self::Change { id, .. } | Self::RunNow { id, .. } | Self::Switch { id, .. } | Self::Delete(id) => id,
+            Self::Change { id, .. }
+            | Self::RunNow { id, .. }
+            | Self::Pause { id, .. }
+            | Self::Delete(id)
+            | Self::Resume(id)
+            | Self::Cancel(id) => id,
         }
     }
 
@@ -68,28 +77,51 @@ impl Ask {
         match self {
             Self::Create { .. } => unreachable!("it was seen to above"),
             Self::Delete(_) => return Ok(None),
-            Self::RunNow { run_id, .. } => {
-                if job.progress.state.run.is_some() {
+            Self::RunNow { run_id, overrides, .. } => {
+                if !runs::has_room(&job) {
                     return Err(Refusal::Running);
                 }
-                rules::run_now(&mut job, *run_id, now);
+                runs::run_now(&mut job, *run_id, overrides.as_ref(), now);
             }
-            Self::Switch { enabled, .. } => rules::switch(&mut job, *enabled, now),
+            Self::Pause { until: Some(until), .. } if *until <= now => return invalid("/until"),
+            Self::Pause { until, .. } => runs::pause(&mut job, *until),
+            Self::Resume(_) => runs::resume(&mut job, now),
+            Self::Cancel(_) => {
+                if !job.progress.state.is_running() {
+                    return Err(Refusal::NotRunning);
+                }
+                runs::cancel_by_request(&mut job, now);
+            }
             Self::Change { change, .. } => {
                 let spec = Arc::make_mut(&mut job.spec);
                 if let Some(name) = &change.name {
                     spec.name = name.as_str().into();
                 }
                 spec.max_retries = change.max_retries.unwrap_or(spec.max_retries);
+                let had = spec.policy;
+                spec.policy = change.policy.unwrap_or(had);
                 let schedule = change.schedule.clone().filter(|schedule| *schedule != spec.schedule);
+                let is_new = schedule.is_some();
                 if let Some(schedule) = schedule {
                     spec.schedule = schedule;
+                }
+                let Policy { retry_for, retry_backoff_max, .. } = spec.policy;
+                let is_too_short = retry_for.is_some_and(|most| most <= spec.schedule.jitter());
+                if is_too_short || retry_backoff_max.is_some_and(|most| most < spec.retry_backoff) {
+                    return invalid("/retry_for");
+                }
+                if is_new {
                     rules::anchor(&mut job, now);
                     check_ahead(&job, now)?;
                     rules::plan(&mut job, now);
                 }
-                if let Some(enabled) = change.enabled {
-                    rules::switch(&mut job, enabled, now);
+                if change.policy.is_some_and(|policy| policy != had) {
+                    runs::follow(&mut job, now);
+                }
+                match change.enabled {
+                    Some(true) => runs::resume(&mut job, now),
+                    Some(false) if job.progress.enabled => runs::pause(&mut job, None),
+                    _ => {}
                 }
             }
         }
@@ -101,8 +133,20 @@ fn check_ahead(job: &Job, now: Timestamp) -> Result<(), Refusal> {
     let field = match &job.spec.schedule {
         Schedule::Once { run_at } if *run_at <= now => "/schedule/run_at",
         Schedule::Once { .. } => return Ok(()),
+        Schedule::After { .. } => {
+            let mut planned = job.clone();
+            rules::plan_delayed(&mut planned, now, true);
+            if planned.progress.next_run_at.is_some() {
+                return Ok(());
+            }
+            "/schedule/end_at"
+        }
         _ if rules::first_after(job, now).is_some() => return Ok(()),
         _ => "/schedule/end_at",
     };
-    Err(Refusal::Invalid(Invalid::new(field, "has passed")))
+    invalid(field)
+}
+
+fn invalid<T>(field: &'static str) -> Result<T, Refusal> {
+    Err(Refusal::Invalid(Invalid::new(field, "makes no sense")))
 }

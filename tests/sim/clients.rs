@@ -6,7 +6,9 @@ use async_channel::bounded;
 use jiff::{SignedDuration, Timestamp};
 use ksana::engine::{Command, Filter, Kind};
 use ksana::inbox::Letter;
-use ksana::job::{Bounds, GoDuration, Job, JobDraft, JobId, Request, Schedule, Status};
+use ksana::job::{
+    Bounds, GoDuration, Job, JobDraft, JobId, Misfire, Overlap, Overrides, Policy, Request, Schedule, Status,
+};
 use ksana::shared::View;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -59,6 +61,7 @@ impl Clients {
             return Schedule::Once { run_at: now + SignedDuration::from_millis(ahead) };
         }
         let every = self.distance(random);
+        let is_delay = random.per_mille(200);
         let bounds = Bounds {
             end_at: random
                 .per_mille(150)
@@ -78,6 +81,9 @@ impl Clients {
         };
         let end_at = bounds.end_at.map(|end_at| start_at.map_or(end_at, |start_at| end_at.max(start_at)));
         let bounds = Bounds { end_at, ..bounds };
+        if is_delay {
+            return Schedule::After { after: every, start_at, jitter, bounds };
+        }
         if random.per_mille(300) {
             let text = *random.pick(EXPRESSIONS);
             return cron(text, start_at, jitter, bounds);
@@ -89,31 +95,42 @@ impl Clients {
     pub(crate) fn change(&self, random: &mut Random, now: Timestamp) -> (Letter, Asked) {
         let id = self.id(random);
         let job_id = JobId::parse(&id).expect("it is an id");
-        let (command, ask) = match random.below(12) {
+        let (command, ask) = match random.below(14) {
             0..=3 => self.create(random, &id, now),
             4..=6 => self.patch(random, id, job_id, now),
             7 => (Command::Delete(job_id), Ask::Delete(id)),
             8 | 9 => {
                 let run_id = Uuid::from_u128(u128::from(random.next()));
-                (Command::RunNow { id: job_id, run_id }, Ask::RunNow { id, run_id })
+                let body = || Some(Overrides { body: Some("y".into()), ..Overrides::default() });
+                let overrides = if random.per_mille(200) { body() } else { None };
+                let boxed = overrides.clone().map(Box::new);
+                (Command::RunNow { id: job_id, run_id, overrides: boxed }, Ask::RunNow { id, run_id, overrides })
             }
-            10 => (Command::Pause(job_id), Ask::Switch { id, enabled: false }),
-            _ => (Command::Resume(job_id), Ask::Switch { id, enabled: true }),
+            10 => {
+                let ahead = *random.pick(&[-1, 1, 5_000, 60_000, 600_000]);
+                let until = random.per_mille(500).then(|| now + SignedDuration::from_millis(ahead));
+                (Command::Pause { id: job_id, until }, Ask::Pause { id, until })
+            }
+            11 => (Command::Cancel(job_id), Ask::Cancel(id)),
+            _ => (Command::Resume(job_id), Ask::Resume(id)),
         };
         let (reply, answer) = bounded(1);
         (Letter { command, reply }, Asked { ask, answer })
     }
 
     fn create(&self, random: &mut Random, id: &str, now: Timestamp) -> (Command, Ask) {
-        let job = json!({
+        let schedule = self.schedule(random, now);
+        let policy = policy(random, schedule.jitter());
+        let mut job = json!({
             "id": id,
             "name": format!("name {}", random.below(100)),
             "enabled": random.per_mille(850),
             "http": {"url": "http://127.0.0.1:9/", "body": "x".repeat(random.index(200))},
-            "schedule": self.schedule(random, now),
+            "schedule": schedule,
             "max_retries": random.below(3),
             "retry_backoff": random.pick(&["0s", "1s", "20s"]),
         });
+        show(&policy, &mut job);
         let (spec, enabled) = draft(job).into_new(&DEFAULTS, || unreachable!("it has an id")).expect("a valid job");
         (Command::Create { spec: Arc::new(spec.clone()), enabled }, Ask::Create { spec, enabled })
     }
@@ -124,14 +141,18 @@ impl Clients {
             name: some(random).then(|| format!("name {}", random.below(100))),
             max_retries: some(random).then(|| random.below(3).cast_signed()),
             schedule: some(random).then(|| self.schedule(random, now)),
+            policy: some(random).then(|| policy(random, GoDuration::ZERO)),
             enabled: some(random).then(|| random.per_mille(500)),
         };
-        let patch = json!({
+        let mut patch = json!({
             "name": change.name,
             "max_retries": change.max_retries,
             "schedule": change.schedule,
             "enabled": change.enabled,
         });
+        if let Some(policy) = &change.policy {
+            show(policy, &mut patch);
+        }
         let patch = Box::new(draft(patch).into_patch(&DEFAULTS).expect("a valid change"));
         (Command::Patch { id: job_id, patch }, Ask::Change { id, change })
     }
@@ -145,10 +166,53 @@ impl Clients {
             name: random.per_mille(200).then(|| "1".into()),
             enabled: random.per_mille(200).then(|| random.per_mille(500)),
             status: random.per_mille(200).then(|| random.pick(&Status::ALL).0),
-            kind: random.per_mille(200).then(|| *random.pick(&[Kind::Once, Kind::Every])),
+            kind: random.per_mille(200).then(|| *random.pick(&[Kind::Once, Kind::Every, Kind::After])),
         };
         Question::List(after, filter, 1 + random.index(4))
     }
+}
+
+/// What a job asks for beyond the usual: half of all nothing.
+fn policy(random: &mut Random, jitter: GoDuration) -> Policy {
+    if random.per_mille(500) {
+        return Policy::default();
+    }
+    let some = |random: &mut Random, seconds: &[i64]| {
+        random.per_mille(300).then(|| GoDuration::from_secs(*random.pick(seconds)))
+    };
+    let misfire = *random.pick(&[Misfire::Skip, Misfire::Once, Misfire::All]);
+    let all = [Overlap::Skip, Overlap::Queue, Overlap::Allow { max: 2 }, Overlap::Allow { max: 3 }, Overlap::Replace];
+    Policy {
+        misfire,
+        misfire_window: some(random, &[1, 30, 1_800]).filter(|_| misfire != Misfire::Skip),
+        overlap: *random.pick(&all),
+        retry_backoff_max: some(random, &[20, 60]),
+        retry_for: some(random, &[1, 20, 3_000]).filter(|most| *most > jitter),
+    }
+}
+
+/// All keys of a policy; an empty one takes back what was there.
+fn show(policy: &Policy, job: &mut Value) {
+    let text = |time: Option<GoDuration>| time.map_or_else(String::new, |time| time.to_string());
+    job["misfire"] = match policy.misfire {
+        Misfire::Skip => "skip",
+        Misfire::Once => "once",
+        Misfire::All => "all",
+    }
+    .into();
+    job["overlap"] = match policy.overlap {
+        Overlap::Skip => "skip",
+        Overlap::Queue => "queue",
+        Overlap::Allow { .. } => "allow",
+        Overlap::Replace => "replace",
+    }
+    .into();
+    if let Overlap::Allow { max } = policy.overlap {
+        job["overlap_max"] = max.into();
+    }
+    job["misfire_window"] = text(policy.misfire_window).into();
+    job["retry_backoff_max"] = text(policy.retry_backoff_max).into();
+    job["retry_for"] = text(policy.retry_for).into();
 }
 
 /// What the expressions of these clients name: dense and sparse, and an hour that a zone's clock may skip or repeat.
@@ -191,6 +255,7 @@ impl Question {
                     let kind = match job.spec.schedule {
                         Schedule::Once { .. } => Kind::Once,
                         Schedule::Every { .. } => Kind::Every,
+                        Schedule::After { .. } => Kind::After,
                         Schedule::Cron { .. } => Kind::Cron,
                     };
                     filter.name.as_ref().is_none_or(|part| job.spec.name.contains(&**part))

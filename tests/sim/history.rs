@@ -143,7 +143,7 @@ impl History {
 fn is_new_plan(before: Option<&Job>, after: Option<&Job>) -> bool {
     let told = |job: &Job| {
         let progress = job.progress.clone();
-        (progress.last_status, progress.last_error, progress.state.fired, progress.state.run)
+        (progress.last_status, progress.last_error, progress.state.fired, progress.state.runs_going)
     };
     let anchor = |job: &Job| job.progress.state.anchor;
     let begins_now =

@@ -15,6 +15,7 @@ mod older;
 mod process;
 mod random;
 mod rules;
+mod runs;
 mod story;
 mod world;
 

@@ -1,17 +1,18 @@
 //! The second model: all jobs in a map, looked at one by one each time, and everything that they
 //! ever were since it was surely on the disk.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use async_channel::Receiver;
 use jiff::Timestamp;
 use ksana::engine::{Outcome, Refusal, Start, Token};
-use ksana::job::{Job, Phase};
+use ksana::job::{Job, Phase, Trigger};
 use ksana::limits::Bites;
+use uuid::Uuid;
 
 use crate::asks::Ask;
 use crate::history::History;
-use crate::rules;
+use crate::runs;
 
 type Answer = Result<Job, Refusal>;
 
@@ -44,6 +45,8 @@ pub(crate) struct Seen {
     pub(crate) rests: bool,
     /// Jobs that are due and had to wait for the next turn.
     pub(crate) left: BTreeSet<String>,
+    /// The runs that go after it.
+    pub(crate) going: BTreeSet<Uuid>,
     /// The store refused changes when the turn began.
     pub(crate) refuses: bool,
     /// The process died in this turn: what it did and said counts for nothing, but may be found.
@@ -60,10 +63,10 @@ pub(crate) struct Model {
     histories: BTreeMap<String, History>,
     number: u64,
     /// In which turn each waiting run came into the queue.
-    queued: HashMap<String, u64>,
+    queued: BTreeMap<(String, Uuid), u64>,
     turn: u64,
-    /// Attempts on their way; `None` where the job is gone since.
-    flights: BTreeMap<u64, Option<String>>,
+    /// Attempts on their way; `None` where the run is gone since.
+    flights: BTreeMap<u64, Option<(String, Uuid)>>,
     deferred: VecDeque<Asked>,
     done: Vec<Done>,
     /// How many runs began, for those who want to know whether anything happens at all.
@@ -79,7 +82,7 @@ impl Model {
             shown: BTreeMap::new(),
             histories: BTreeMap::new(),
             number: 0,
-            queued: HashMap::new(),
+            queued: BTreeMap::new(),
             turn: 0,
             flights: BTreeMap::new(),
             deferred: VecDeque::new(),
@@ -118,7 +121,7 @@ impl Model {
 
     /// When something has to happen next: the earliest due time of all jobs.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
-        self.jobs.values().filter_map(rules::next_due).min()
+        self.jobs.values().filter_map(runs::next_due).min()
     }
 
     /// Whether a run waits though a worker is free.
@@ -164,16 +167,16 @@ impl Model {
 
     fn land(&mut self, token: Token, outcome: &Outcome, now: Timestamp, touched: &mut BTreeSet<String>) {
         let id = self.flights.remove(&token.0).expect("only what flies comes back");
-        let Some(id) = id else { return };
+        let Some((id, run)) = id else { return };
         let job = self.jobs.get_mut(&id).expect("it was not deleted");
-        rules::end_attempt(job, outcome, now);
-        self.note_queue(&id);
+        runs::end_attempt(job, run, outcome, now);
+        self.place(&id);
         touched.insert(id);
     }
 
     /// Fires a bite of what is due: who has been due for longest comes first.
     fn fire(&mut self, seen: &Seen, touched: &mut BTreeSet<String>) {
-        let due = |job: &&mut Job| rules::next_due(job).filter(|due| *due <= seen.now);
+        let due = |job: &&mut Job| runs::next_due(job).filter(|due| *due <= seen.now);
         let jobs = self.jobs.values_mut().filter_map(|job| Some((due(&job)?, job)));
         let (left, fired): (Vec<_>, Vec<_>) = jobs.partition(|(_, job)| seen.left.contains(job.spec.id.as_str()));
         let all = left.len() + fired.len();
@@ -181,44 +184,72 @@ impl Model {
         let last = fired.iter().map(|(due, _)| *due).max();
         assert!(left.iter().all(|(due, _)| last <= Some(*due)), "one waits longer than another that was fired");
         for (_, job) in fired {
-            rules::take_due(job, seen.now);
+            runs::take_due(job, seen.now);
             touched.insert(job.spec.id.to_string());
         }
         let ids: Vec<String> = self.jobs.keys().cloned().collect();
         for id in ids {
-            self.note_queue(&id);
+            self.place(&id);
         }
     }
 
-    /// A run that waits for a worker has done so since this turn at least.
-    fn note_queue(&mut self, id: &str) {
-        let waits = self.jobs.get(id).and_then(|job| job.progress.state.run.as_ref());
-        if waits.is_some_and(|run| run.phase == Phase::Queued) {
-            self.queued.entry(id.to_owned()).or_insert(self.turn);
-        } else {
-            self.queued.remove(id);
+    /// A run that waits for a worker has done so since this turn at least, and an attempt whose run is gone is let go.
+    fn place(&mut self, id: &str) {
+        let phases: BTreeMap<Uuid, Phase> = self.jobs.get(id).map_or_else(BTreeMap::new, |job| {
+            job.progress.state.runs_going.iter().map(|run| (run.id, run.phase)).collect()
+        });
+        self.queued.retain(|(job, run), _| job != id || phases.get(run) == Some(&Phase::Queued));
+        for (run, _) in phases.iter().filter(|(_, phase)| **phase == Phase::Queued) {
+            self.queued.entry((id.to_owned(), *run)).or_insert(self.turn);
+        }
+        for flight in self.flights.values_mut() {
+            let is_gone = |(job, run): &(String, Uuid)| job == id && phases.get(run) != Some(&Phase::InFlight);
+            *flight = flight.take_if(|flight| !is_gone(flight));
+        }
+    }
+
+    /// A worker was free for these, and their time was over.
+    fn give_up(&mut self, seen: &Seen, touched: &mut BTreeSet<String>) {
+        loop {
+            // Who has waited longest goes first; of one job the run that began first.
+            let given_up = self.queued.iter().filter_map(|((id, run), since)| {
+                let job = &self.jobs[id];
+                let index = job.progress.state.runs_going.iter().position(|going| going.id == *run)?;
+                let is_over = runs::is_over(job, &job.progress.state.runs_going[index], seen.now);
+                (is_over && !seen.going.contains(run)).then(|| (*since, index, id.clone(), *run))
+            });
+            let Some((_, _, id, run)) = given_up.min() else { return };
+            runs::give_up(self.jobs.get_mut(&id).expect("it is there"), run, seen.now);
+            self.place(&id);
+            touched.insert(id);
         }
     }
 
     fn start(&mut self, seen: &Seen, touched: &mut BTreeSet<String>) {
+        self.give_up(seen, touched);
         for start in &seen.starts {
             let id = start.spec.id.as_str();
-            let since = self.queued.remove(id).unwrap_or_else(|| panic!("{id} was started and did not wait"));
+            let queued = (id.to_owned(), start.run_id);
+            let since = self.queued.remove(&queued).unwrap_or_else(|| panic!("{id} was started and did not wait"));
             let longest = self.queued.values().min();
             assert!(longest.is_none_or(|longest| since <= *longest), "{id} was started before who waited longer");
             let job = self.jobs.get_mut(id).expect("what waits is there");
-            let run = job.progress.state.run.as_ref().expect("what waits has a run");
-            assert!(run.due_at <= seen.now || run.attempts > 0 || run.began_at > seen.now, "{id} was started early");
-            rules::begin_attempt(job, seen.now);
-            let run = job.progress.state.run.as_ref().expect("it goes");
+            let find = |job: &Job| job.progress.state.runs_going.iter().find(|run| run.id == start.run_id).cloned();
+            let run = find(job).expect("what waits has a run");
+            // What is made up for was due before a clock stepped back.
+            let is_due = run.due_at <= seen.now || run.trigger == Trigger::CatchUp;
+            assert!(is_due || run.attempts > 0 || run.began_at > seen.now, "{id} was started early");
+            assert!(!runs::is_over(job, &run, seen.now), "{id} was started late");
+            let sent = runs::begin_attempt(job, start.run_id, seen.now);
+            let run = find(job).expect("it goes");
             assert_eq!(
-                (start.run_id, start.attempt, start.scheduled_at, &start.spec),
-                (run.id, run.attempts, run.scheduled_at, &job.spec),
+                (start.attempt, start.scheduled_at, &*start.spec),
+                (run.attempts, run.scheduled_at, &sent),
                 "the attempt that was sent is not the one that is due"
             );
             assert_eq!(start.lateness, seen.now.duration_since(run.due_at));
             self.began += u64::from(run.attempts == 1);
-            let is_new = self.flights.insert(start.token.0, Some(id.to_owned())).is_none();
+            let is_new = self.flights.insert(start.token.0, Some(queued)).is_none();
             assert!(is_new, "one token names two attempts");
             touched.insert(id.to_owned());
         }
@@ -268,11 +299,8 @@ impl Model {
             self.jobs.insert(id.to_owned(), job);
         } else {
             self.jobs.remove(id);
-            // Its attempt is let go.
-            let flights = self.flights.values_mut();
-            flights.filter(|flight| flight.as_deref() == Some(id)).for_each(|flight| *flight = None);
         }
-        self.note_queue(id);
+        self.place(id);
     }
 
     /// Takes the answers that have come; gives the ids of what was acknowledged.
@@ -346,13 +374,16 @@ impl Model {
 
     /// Who has waited longest for a worker is the first one again.
     fn queue_by_age(&mut self) {
-        let runs = self.jobs.values().filter_map(|job| Some((job.progress.state.run.as_ref()?, job)));
-        let mut ages: Vec<_> = runs.map(|(run, job)| (run.began_at, job.spec.id.to_string())).collect();
+        let mut ages: Vec<(Timestamp, String, Uuid)> = Vec::new();
+        for job in self.jobs.values() {
+            let queued = job.progress.state.runs_going.iter().filter(|run| run.phase == Phase::Queued);
+            ages.extend(queued.map(|run| (run.began_at, job.spec.id.to_string(), run.id)));
+        }
         ages.sort();
         for as_old in ages.chunk_by(|one, other| one.0 == other.0) {
             self.turn += 1;
-            for (_, id) in as_old {
-                self.note_queue(id);
+            for (_, id, run) in as_old {
+                self.queued.insert((id.clone(), *run), self.turn);
             }
         }
     }

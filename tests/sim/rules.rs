@@ -1,10 +1,11 @@
-//! The rules of one job, written a second time: plainly, by the contract, without a thought for
-//! speed. Where these and the engine's differ, one of them is wrong.
+//! When a job fires, written a second time: plainly, by the contract, without a thought for
+//! speed. Where these rules and the engine's differ, one of them is wrong.
 
 use jiff::{SignedDuration, Timestamp};
-use ksana::engine::{Outcome, Verdict};
-use ksana::job::{GoDuration, Job, Phase, Run, Schedule, Status};
+use ksana::job::{Job, Misfire, Phase, Schedule, Span, Status};
 use uuid::Uuid;
+
+use crate::runs;
 
 /// The id of a planned fire is part of the contract with targets.
 const RUN_IDS: Uuid = Uuid::from_u128(0x7c9f_2d61_5b0e_4f0a_9d38_6b5e_0c4a_11d7);
@@ -44,7 +45,7 @@ pub(crate) fn first_after(job: &Job, time: Timestamp) -> Option<Timestamp> {
 /// The same without an end.
 fn first_named(job: &Job, time: Timestamp) -> Option<Timestamp> {
     match &job.spec.schedule {
-        Schedule::Once { .. } => None,
+        Schedule::Once { .. } | Schedule::After { .. } => None,
         Schedule::Every { .. } => Some(first_of_grid(job, time)),
         // What an expression names is held against an oracle elsewhere.
         Schedule::Cron { cron, start_at, .. } => {
@@ -59,22 +60,49 @@ fn first_named(job: &Job, time: Timestamp) -> Option<Timestamp> {
 
 /// The first instant for which a run may begin.
 fn next_to_run(job: &Job, time: Timestamp) -> Option<Timestamp> {
-    let is_used_up =
-        job.spec.schedule.bounds().max_runs.is_some_and(|max_runs| i64::from(job.progress.state.runs) >= max_runs);
-    if is_used_up { None } else { first_after(job, time) }
+    if has_had_all_runs(job) { None } else { first_after(job, time) }
 }
 
-/// Plans the next fire, or writes down that the last one was.
-fn plan_next(job: &mut Job, time: Timestamp) {
+pub(crate) fn has_had_all_runs(job: &Job) -> bool {
+    job.spec.schedule.bounds().max_runs.is_some_and(|max_runs| i64::from(job.progress.state.runs) >= max_runs)
+}
+
+/// Plans the next fire of a grid, or writes down that the last one was.
+pub(crate) fn plan_next(job: &mut Job, time: Timestamp) {
     let next = next_to_run(job, time);
+    plan_or_end(job, next);
+}
+
+/// Plans a fire. Where there is none, and nothing is left to be made up for, that was the last one.
+pub(crate) fn plan_or_end(job: &mut Job, next: Option<Timestamp>) {
     set_plan(job, next);
-    if next.is_none() {
+    let is_endless = match job.spec.schedule {
+        Schedule::Once { .. } => true,
+        Schedule::Cron { .. } => false,
+        Schedule::Every { bounds, .. } | Schedule::After { bounds, .. } => {
+            bounds.end_at.is_none() && bounds.max_runs.is_none()
+        }
+    };
+    if next.is_none() && job.progress.state.catch_up.is_none() && !is_endless {
         job.progress.enabled = false;
     }
 }
 
+/// The fire of an `after` that is so long after the end of a run, or the first one.
+pub(crate) fn plan_delayed(job: &mut Job, ended: Timestamp, is_first: bool) {
+    let Schedule::After { after, start_at, bounds, .. } = job.spec.schedule else { panic!("another kind") };
+    let next = ended + SignedDuration::from_nanos(after.as_nanos());
+    let next = match start_at {
+        Some(start_at) if is_first && start_at > ended => start_at,
+        Some(start_at) => next.max(start_at),
+        None => next,
+    };
+    let is_over = has_had_all_runs(job) || bounds.end_at.is_some_and(|end_at| next > end_at);
+    plan_or_end(job, (!is_over).then_some(next));
+}
+
 /// The last instant that is due, of those that were not taken.
-fn last_due(job: &Job, planned: Timestamp, now: Timestamp) -> Timestamp {
+pub(crate) fn last_due(job: &Job, planned: Timestamp, now: Timestamp) -> Timestamp {
     if let Schedule::Every { .. } = job.spec.schedule
         && job.spec.schedule.bounds().end_at.is_none()
     {
@@ -105,7 +133,7 @@ fn first_of_grid(job: &Job, time: Timestamp) -> Timestamp {
     instant
 }
 
-fn set_plan(job: &mut Job, instant: Option<Timestamp>) {
+pub(crate) fn set_plan(job: &mut Job, instant: Option<Timestamp>) {
     let due = instant.map(|instant| due(job, instant));
     job.progress.next_run_at = due;
     job.progress.state.planned = instant.filter(|_| instant != due);
@@ -122,155 +150,92 @@ pub(crate) fn plan(job: &mut Job, now: Timestamp) {
     match job.spec.schedule {
         Schedule::Once { run_at } if fired == Some(run_at) => {}
         Schedule::Once { run_at } if run_at <= now => {
-            job.progress.state.fired = Some(run_at);
-            job.progress.last_status = Status::Missed;
-            job.progress.last_error = format!("missed: {run_at} passed while it could not run").into();
+            miss(job, run_at);
         }
         Schedule::Once { run_at } => set_plan(job, Some(run_at)),
+        Schedule::After { .. } => plan_delayed(job, now, true),
         Schedule::Every { .. } | Schedule::Cron { .. } => plan_next(job, fired.map_or(now, |fired| now.max(fired))),
     }
+}
+
+/// The only instant of a `once` has passed.
+pub(crate) fn miss(job: &mut Job, run_at: Timestamp) {
+    job.progress.state.fired = Some(run_at);
+    job.progress.last_status = Status::Missed;
+    job.progress.last_error = format!("missed: {run_at} passed while it could not run").into();
+}
+
+/// What waits to be run is not any more.
+pub(crate) fn forget_waiting(job: &mut Job) {
+    job.progress.state.held = false;
+    job.progress.state.catch_up = None;
+    job.progress.state.runs_going.retain(|run| run.phase != Phase::Behind);
+}
+
+/// Whether an instant is too long past to be made up for.
+pub(crate) fn is_too_old(job: &Job, instant: Timestamp, now: Timestamp) -> bool {
+    let age = now.duration_since(instant).as_nanos();
+    let bounds = [job.spec.policy.misfire_window, job.spec.policy.retry_for];
+    let is_past = bounds.into_iter().flatten().any(|bound| age > i128::from(bound.as_nanos()));
+    is_past && job.spec.policy.misfire != Misfire::Skip
+}
+
+/// The instants from the first to the last were missed: all are listed, and what is to be made up for is kept.
+pub(crate) fn make_up(job: &mut Job, first: Timestamp, last: Timestamp, now: Timestamp) {
+    let mut missed = vec![first];
+    while let Some(next) = following(job, *missed.last().expect("there is one")).filter(|next| *next <= last) {
+        missed.push(next);
+    }
+    let mut worth_it: Vec<Timestamp> = match job.spec.policy.misfire {
+        Misfire::Skip => Vec::new(),
+        Misfire::Once => vec![last],
+        Misfire::All => missed,
+    };
+    worth_it.retain(|instant| !is_too_old(job, *instant, now));
+    let worth_it = &worth_it[worth_it.len().saturating_sub(1_000)..];
+    let (Some(first), Some(last)) = (worth_it.first(), worth_it.last()) else { return };
+    let left = u32::try_from(worth_it.len()).expect("at most a thousand");
+    job.progress.state.catch_up.get_or_insert_default().spans.push(Span { next: *first, last: *last, left });
+    while job
+        .progress
+        .state
+        .catch_up
+        .as_ref()
+        .is_some_and(|all| all.spans.iter().map(|span| span.left).sum::<u32>() > 1_000)
+    {
+        take_oldest(job);
+    }
+}
+
+/// The instant behind another.
+fn following(job: &Job, instant: Timestamp) -> Option<Timestamp> {
+    match job.spec.schedule {
+        Schedule::Every { .. } => Some(instant + grid(job).1),
+        _ => first_named(job, instant),
+    }
+}
+
+/// The oldest fire that is to be made up for.
+pub(crate) fn take_oldest(job: &mut Job) -> Option<Timestamp> {
+    let mut catch_up = job.progress.state.catch_up.take()?;
+    let oldest = catch_up.spans[0].next;
+    catch_up.spans[0].left -= 1;
+    if catch_up.spans[0].left == 0 {
+        catch_up.spans.remove(0);
+    } else {
+        catch_up.spans[0].next = following(job, oldest).expect("there are more");
+    }
+    job.progress.state.catch_up = Some(catch_up).filter(|catch_up| !catch_up.spans.is_empty());
+    Some(oldest)
 }
 
 /// A schedule begins to count.
 pub(crate) fn anchor(job: &mut Job, now: Timestamp) {
     job.progress.state.fired = None;
     job.progress.state.runs = 0;
+    forget_waiting(job);
     let counts = matches!(job.spec.schedule, Schedule::Once { .. } | Schedule::Every { start_at: None, .. });
     job.progress.state.anchor = counts.then_some(now);
-}
-
-/// When something is to happen to the job next.
-pub(crate) fn next_due(job: &Job) -> Option<Timestamp> {
-    let fire = if job.progress.state.held { None } else { job.progress.next_run_at };
-    let retry = match job.progress.state.run.as_deref() {
-        Some(Run { phase: Phase::Waiting { until }, .. }) => Some(*until),
-        _ => None,
-    };
-    [fire, retry].into_iter().flatten().min()
-}
-
-/// Does what is due.
-pub(crate) fn take_due(job: &mut Job, now: Timestamp) {
-    if let Some(run) = job.progress.state.run.as_deref_mut()
-        && matches!(run.phase, Phase::Waiting { until } if until <= now)
-    {
-        run.phase = Phase::Queued;
-    }
-    if job.progress.next_run_at.is_some_and(|next| next <= now) {
-        fire(job, now);
-    }
-}
-
-fn fire(job: &mut Job, now: Timestamp) {
-    let next = job.progress.next_run_at.expect("only what is planned fires");
-    let goes = job.progress.state.run.is_some();
-    match job.spec.schedule {
-        Schedule::Once { .. } if goes => job.progress.state.held = true,
-        Schedule::Once { run_at } => {
-            set_plan(job, None);
-            job.progress.state.fired = Some(run_at);
-            job.progress.state.run = Some(Box::new(run(run_id(job, run_at), run_at, next, now)));
-        }
-        Schedule::Every { .. } | Schedule::Cron { .. } => {
-            let planned = job.progress.state.planned.unwrap_or(next);
-            let instant = last_due(job, planned, now);
-            let due_at = if instant == planned { next } else { due(job, instant) };
-            job.progress.state.fired = Some(instant);
-            if !goes && job.spec.schedule.bounds().max_runs.is_some() {
-                job.progress.state.runs += 1;
-            }
-            plan_next(job, instant);
-            if goes {
-                job.progress.last_status = Status::Skipped;
-                job.progress.last_error = format!("skipped: a run was still going at {instant}").into();
-            } else {
-                job.progress.state.run = Some(Box::new(run(run_id(job, instant), instant, due_at, now)));
-            }
-        }
-    }
-}
-
-fn run(id: Uuid, scheduled_at: Timestamp, due_at: Timestamp, began_at: Timestamp) -> Run {
-    Run { id, scheduled_at, due_at, began_at, started_at: None, attempts: 0, phase: Phase::Queued }
-}
-
-/// A run-now, of a job that has no run.
-pub(crate) fn run_now(job: &mut Job, id: Uuid, now: Timestamp) {
-    job.progress.state.run = Some(Box::new(run(id, now, now, now)));
-    job.progress.state.anchor.get_or_insert(now);
-}
-
-/// An attempt goes out.
-pub(crate) fn begin_attempt(job: &mut Job, now: Timestamp) {
-    let run = job.progress.state.run.as_deref_mut().expect("a run waits");
-    run.started_at.get_or_insert(now);
-    run.attempts += 1;
-    run.phase = Phase::InFlight;
-}
-
-/// An attempt comes back.
-pub(crate) fn end_attempt(job: &mut Job, outcome: &Outcome, now: Timestamp) {
-    let attempts = i64::from(job.progress.state.run.as_ref().expect("a run goes").attempts);
-    let may_pass = matches!(outcome.verdict, Verdict::Retryable | Verdict::TimedOut);
-    if may_pass && attempts <= job.spec.max_retries {
-        let backoff = job.spec.retry_backoff.as_nanos();
-        let asked = outcome.retry_after.map_or(0, GoDuration::as_nanos);
-        wait(job, now + SignedDuration::from_nanos(backoff.max(asked)), now);
-        return;
-    }
-    let status = match outcome.verdict {
-        Verdict::Success => Status::Success,
-        Verdict::TimedOut => Status::Timeout,
-        Verdict::Retryable | Verdict::Final => Status::Failed,
-    };
-    end(job, status, &outcome.error);
-    fire_held(job, now);
-}
-
-/// A fire that waited for the end of a run begins; it waits again where its time is ahead again.
-fn fire_held(job: &mut Job, now: Timestamp) {
-    let is_held = std::mem::take(&mut job.progress.state.held);
-    if is_held && job.progress.next_run_at.is_some_and(|next| next <= now) {
-        fire(job, now);
-    }
-}
-
-fn wait(job: &mut Job, until: Timestamp, now: Timestamp) {
-    let run = job.progress.state.run.as_deref_mut().expect("a run goes");
-    run.phase = if until > now { Phase::Waiting { until } } else { Phase::Queued };
-}
-
-fn end(job: &mut Job, status: Status, error: &str) {
-    let run = job.progress.state.run.take().expect("a run goes");
-    job.progress.last_run_at = Some(run.began_at);
-    job.progress.last_status = status;
-    job.progress.last_error = error.into();
-}
-
-/// Pause or resume.
-pub(crate) fn switch(job: &mut Job, enabled: bool, now: Timestamp) {
-    if job.progress.enabled == enabled {
-        return;
-    }
-    job.progress.enabled = enabled;
-    if enabled {
-        plan(job, now);
-        return;
-    }
-    set_plan(job, None);
-    job.progress.state.held = false;
-    // A `once` that has had its outcome keeps it.
-    let is_done = match job.spec.schedule {
-        Schedule::Once { run_at } => {
-            let own = run_id(job, run_at);
-            job.progress.state.fired == Some(run_at) && job.progress.state.run.as_ref().is_none_or(|run| run.id != own)
-        }
-        Schedule::Every { .. } | Schedule::Cron { .. } => false,
-    };
-    if !is_done {
-        job.progress.last_status = Status::Paused;
-        job.progress.last_error = "".into();
-    }
 }
 
 /// The older service wrote down neither where a grid is nor that a `once` was taken: what it shows tells.
@@ -293,39 +258,65 @@ fn read_what_is_shown(job: &mut Job, now: Timestamp) {
                 progress.state.fired = Some(run_at);
             }
         }
-        Schedule::Every { .. } | Schedule::Cron { .. } => {}
+        Schedule::Every { .. } | Schedule::After { .. } | Schedule::Cron { .. } => {}
     }
 }
 
-/// Whether what the job shows is a fire that it can have: ahead, of an instant that was not taken
-/// yet, and delayed by no more than the jitter.
-fn shows_a_fire(job: &Job, now: Timestamp) -> bool {
+/// The instant of the fire that a job shows, if it is one that it can have: it was not taken yet, and is delayed by no
+/// more than the jitter.
+fn shown_instant(job: &Job) -> Option<Timestamp> {
     let jitter = job.spec.schedule.jitter();
-    let Some(next) = job.progress.next_run_at.filter(|next| *next > now) else { return false };
+    let next = job.progress.next_run_at.filter(|_| job.progress.enabled)?;
     let instant = job.progress.state.planned.unwrap_or(next);
     let latest = instant + SignedDuration::from_nanos(jitter.as_nanos());
     let is_on_grid = next_to_run(job, instant - SignedDuration::from_nanos(1)) == Some(instant);
-    is_on_grid && job.progress.state.fired.is_none_or(|fired| fired < instant) && (instant..=latest).contains(&next)
+    let is_new = job.progress.state.fired.is_none_or(|fired| fired < instant);
+    (is_on_grid && is_new && (instant..=latest).contains(&next)).then_some(instant)
+}
+
+/// Whether the only planned fire of a job has passed, and still comes.
+fn still_comes(job: &Job, instant: Timestamp, now: Timestamp) -> bool {
+    let is_past = job.progress.next_run_at.is_some_and(|next| next <= now && instant <= next);
+    is_past && job.progress.enabled && job.spec.policy.misfire != Misfire::Skip && !is_too_old(job, instant, now)
 }
 
 /// A start of the service finds the job so.
 pub(crate) fn restart(job: &mut Job, now: Timestamp) {
     read_what_is_shown(job, now);
-    let is_once = matches!(job.spec.schedule, Schedule::Once { .. });
-    let stays = if is_once { job.progress.state.held } else { job.progress.enabled && shows_a_fire(job, now) };
-    if !stays {
-        plan(job, now);
-    }
-    let was_cut_off = job.progress.state.run.as_ref().is_some_and(|run| run.phase == Phase::InFlight);
-    if was_cut_off {
-        let attempts = i64::from(job.progress.state.run.as_ref().expect("it was cut off").attempts);
-        if attempts > job.spec.max_retries {
-            end(job, Status::Failed, "interrupted by a restart");
-        } else {
-            wait(job, now + SignedDuration::from_nanos(job.spec.retry_backoff.as_nanos()), now);
+    let next = job.progress.next_run_at;
+    let planned = job.progress.state.planned.or(next);
+    let lies_ahead = job.progress.enabled && next.is_some_and(|next| next > now);
+    match job.spec.schedule {
+        Schedule::Once { run_at } => {
+            let is_taken = job.progress.state.fired == Some(run_at);
+            if !job.progress.state.held && (is_taken || !still_comes(job, run_at, now)) {
+                plan(job, now);
+            }
         }
+        Schedule::After { .. } => {
+            let waits_for_end = next.is_none() && job.progress.state.is_running();
+            // A plan that is further away than a new one would be is of a clock that was set back.
+            let new = |is_first| {
+                let mut new = job.clone();
+                plan_delayed(&mut new, now, is_first);
+                new.progress.state.planned.or(new.progress.next_run_at)
+            };
+            let is_near = planned.is_some_and(|planned| Some(planned) <= new(false).max(new(true)));
+            let stands = lies_ahead && is_near && planned.map(|planned| due(job, planned)) == next;
+            if !waits_for_end && !stands && !planned.is_some_and(|planned| still_comes(job, planned, now)) {
+                plan(job, now);
+            }
+        }
+        Schedule::Every { .. } | Schedule::Cron { .. } => match shown_instant(job) {
+            Some(_) if lies_ahead => {}
+            Some(first) if job.spec.policy.misfire != Misfire::Skip => {
+                let last = last_due(job, first, now);
+                make_up(job, first, last, now);
+                job.progress.state.fired = Some(last);
+                plan(job, now);
+            }
+            _ => plan(job, now),
+        },
     }
-    if job.progress.state.run.is_none() {
-        fire_held(job, now);
-    }
+    runs::restart(job, now);
 }

@@ -294,6 +294,7 @@ impl World {
         if gives_up(self.up().turn(wake)) {
             return self.give_up();
         }
+        let going = self.going();
         let shown = self.up().is_writing().then(|| self.up().jobs());
         let meanwhile = self.random.index(3);
         let dies = gives_up(self.up().write(meanwhile)) || self.device.is_dead();
@@ -304,6 +305,7 @@ impl World {
             reports: self.take_reports(),
             starts,
             left: self.left_due(now.wall),
+            going,
             written: self.device.take_written(),
             rests: self.up().rests,
             refuses,
@@ -319,8 +321,9 @@ impl World {
         if dies {
             return self.give_up();
         }
-        let is_as_known = shown.is_none_or(|shown| shown.values().eq(self.model.shown()));
-        assert!(is_as_known, "while something is written, what stands on it is shown, or what does not is not");
+        if let Some(shown) = shown {
+            checks::check_same("while something is written", shown.values(), self.model.shown());
+        }
         self.up().settle();
         let refuses_now = self.up().scheduler.store().refusal().is_some();
         assert!(written != Some(false) || refuses_now, "a write failed, and changes are still taken");

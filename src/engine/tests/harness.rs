@@ -21,15 +21,17 @@
 //!
 //! With several jobs a word ends in ` :b`; without, it is about job `a`.
 
+mod start;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::records::{check_only_planned, check_text, jobs_of};
+use super::records::check_text;
 use super::words::{at, id, outcome, request, seconds, short, told};
-use crate::engine::{Command, Engine, EventKind, Outcome, Planned, Record, Refusal, Start, Token, Turn};
+use crate::engine::{Command, Engine, Outcome, Planned, Record, Refusal, Start, Token, Turn};
 use crate::job::{Defaults, GoDuration, Job, JobDraft, JobId, Request, Shown, stored_job};
 
 pub(super) const DEFAULTS: Defaults =
@@ -70,8 +72,9 @@ pub(super) struct World {
     only_planned: HashSet<JobId>,
     pub(super) journal: Vec<Record>,
     definitions: HashMap<String, String>,
-    flights: HashMap<String, Start>,
-    /// Attempts of jobs that were deleted; they hold a worker until they end.
+    /// By job, the oldest first.
+    flights: HashMap<String, VecDeque<Start>>,
+    /// Attempts that nobody waits for any more; they hold a worker until they are back.
     let_go: VecDeque<Token>,
     /// By run: its job and how many attempts it had.
     runs: HashMap<Uuid, (String, u32)>,
@@ -161,7 +164,7 @@ impl World {
 
     fn step(&mut self, time: Timestamp, word: &str, job: &str, step: &str) {
         let (verb, rest) = word.split_once(' ').unwrap_or((word, ""));
-        if matches!(verb, "start" | "skip" | "missed" | "lost") {
+        if matches!(verb, "start" | "skip" | "missed" | "lost" | "cancelled" | "over" | "make-up") {
             self.run_until(time, true);
             let expected = if job == "a" { word.to_owned() } else { format!("{word} :{job}") };
             assert_eq!(self.seen.pop_front(), Some((time, expected)), "step {step:?}");
@@ -188,7 +191,7 @@ impl World {
             }
             "up" => self.start_again(),
             "ok" | "fail" | "time-out" | "refuse" => {
-                let token = match self.flights.remove(job) {
+                let token = match self.flights.get_mut(job).and_then(VecDeque::pop_front) {
                     Some(start) => start.token,
                     None => self.let_go.pop_front().unwrap_or_else(|| panic!("nothing is on its way: {step:?}")),
                 };
@@ -236,20 +239,17 @@ impl World {
                 let patch = draft.into_patch(&DEFAULTS).expect("a change that makes sense");
                 Command::Patch { id: id(job), patch: patch.into() }
             }
-            "pause" => Command::Pause(id(job)),
+            "pause" => Command::Pause { id: id(job), until: rest.strip_prefix("until ").map(at) },
+            "cancel" => Command::Cancel(id(job)),
             "resume" => Command::Resume(id(job)),
             "delete" => Command::Delete(id(job)),
             "run-now" => {
                 self.run_nows += 1;
-                Command::RunNow { id: id(job), run_id: Uuid::from_u128(self.run_nows) }
+                Command::RunNow { id: id(job), run_id: Uuid::from_u128(self.run_nows), overrides: None }
             }
             _ => panic!("unknown word {word:?}"),
         };
-        let answer = self.turn(Vec::new(), Some(&command)).expect("a command was given");
-        if verb == "delete" && answer.is_ok() {
-            self.let_go.extend(self.flights.remove(job).map(|start| start.token));
-        }
-        answer
+        self.turn(Vec::new(), Some(&command)).expect("a command was given")
     }
 
     /// One turn, as the documentation of the engine tells it.
@@ -267,9 +267,10 @@ impl World {
         engine.dispatch(now, usize::MAX, &mut turn);
         let mut records = engine.take_records(usize::MAX);
         let answer = command.map(|command| engine.plan(command, now));
-        if let Some(Ok(Planned { record: Some(record), .. })) = &answer {
+        if let Some(Ok(Planned { record: Some(record), events, .. })) = &answer {
             engine.apply(record.clone());
             records.push(record.clone());
+            turn.events.extend(events.iter().cloned());
         }
         if let Some(Ok(Planned { job, .. })) = &answer
             && !matches!(command, Some(Command::Delete(_)))
@@ -298,6 +299,8 @@ impl World {
     }
 
     fn watch(&mut self, turn: Turn) {
+        // What is let go may have begun in this turn: that is looked at below.
+        let let_go = self.engine_mut().take_let_go();
         for event in &turn.events {
             if let Some(word) = told(event) {
                 self.saw(event.spec.id.as_str(), word);
@@ -316,10 +319,22 @@ impl World {
             }
             self.saw(&name, word);
             self.starts.push(start.clone());
-            assert!(self.flights.insert(name, start).is_none(), "a job never runs beside itself");
+            self.flights.entry(name).or_default().push_back(start);
+        }
+        for token in let_go {
+            let mut flights = self.flights.values_mut();
+            let found = flights.find_map(|flights| {
+                let index = flights.iter().position(|start| start.token == token)?;
+                flights.remove(index)
+            });
+            self.let_go.push_back(found.expect("only what flies is let go").token);
+        }
+        for (name, flights) in &self.flights {
+            let most = self.engine().job(&id(name)).map_or(0, |job| job.spec.policy.overlap.runs_max());
+            assert!(flights.len() <= most, "{name} runs beside itself");
         }
         let in_flight = self.engine().in_flight();
-        assert_eq!(in_flight, self.flights.len() + self.let_go.len());
+        assert_eq!(in_flight, self.flights.values().map(VecDeque::len).sum::<usize>() + self.let_go.len());
         assert!(in_flight <= self.workers, "no more than the workers");
         assert!(
             self.engine().queued() == 0 || in_flight == self.workers || self.engine().next_wake(self.now).is_some()
@@ -329,53 +344,6 @@ impl World {
     fn saw(&mut self, job: &str, word: String) {
         let word = if job == "a" { word } else { format!("{word} :{job}") };
         self.seen.push_back((self.now, word));
-    }
-
-    fn start_again(&mut self) {
-        let mut engine = Engine::new(self.workers);
-        // The jobs as a snapshot lists them, then records that the snapshot holds already.
-        for job in jobs_of(&self.shadow) {
-            engine.apply(Record::Put(job));
-        }
-        for record in &self.journal[self.journal.len() / 2..] {
-            engine.apply(record.clone());
-        }
-        assert_eq!(jobs_of(&engine), jobs_of(&self.shadow), "records of the past end in the same");
-        let mut turn = Turn::default();
-        let has_new_plan = engine.recover(self.now, &mut turn);
-        let records = engine.take_records(usize::MAX);
-        self.only_planned.clear();
-        if has_new_plan {
-            self.plan_without_records(&engine, &records);
-        }
-        self.engine = Some(engine);
-        self.write_down(records);
-        for event in &turn.events {
-            let word = match event.kind {
-                EventKind::Ended { .. } => Some("lost".to_owned()),
-                _ => told(event),
-            };
-            if let Some(word) = word {
-                self.saw(event.spec.id.as_str(), word);
-            }
-        }
-        self.turn(Vec::new(), None);
-    }
-
-    /// What was planned anew goes into no record: a snapshot shows it, if it comes to that, and the records before
-    /// are gone then.
-    fn plan_without_records(&mut self, engine: &Engine, records: &[Record]) {
-        if !self.has_no_snapshots {
-            self.journal.clear();
-        }
-        for job in engine.jobs().filter(|job| records.iter().all(|record| record.id() != &job.spec.id)) {
-            check_only_planned(self.shadow.job(&job.spec.id).expect("a recovery makes no job"), job);
-            if self.has_no_snapshots {
-                self.only_planned.insert(job.spec.id.clone());
-            } else {
-                self.shadow.apply(Record::Put(job.clone()));
-            }
-        }
     }
 
     fn look(&self, look: &str, name: &str) -> String {

@@ -28,7 +28,7 @@ pub(super) fn check_text(record: &Record) {
 pub(super) fn check_only_planned(before: &Job, after: &Job) {
     let told = |job: &Job| {
         let progress = job.progress.clone();
-        (progress.last_status, progress.last_error, progress.state.run)
+        (progress.last_status, progress.last_error, progress.state.runs_going)
     };
     assert_eq!(told(before), told(after));
 }

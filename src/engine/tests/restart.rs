@@ -196,7 +196,7 @@ fn what_happens_between_the_bites_is_written_with_its_turn() {
     let mut engine = started(&stored, at("45"));
     stored.extend(engine.take_records(BITE));
 
-    let run_now = Command::RunNow { id: last.clone(), run_id: uuid::Uuid::from_u128(1) };
+    let run_now = Command::RunNow { id: last.clone(), run_id: uuid::Uuid::from_u128(1), overrides: None };
     for command in [run_now, Command::Delete(deleted.clone())] {
         let Ok(Planned { record: Some(record), .. }) = engine.plan(&command, at("46")) else { panic!("{command:?}") };
         engine.apply(record.clone());

@@ -39,6 +39,19 @@ pub(super) fn request(words: &str) -> Map<String, Value> {
             "end" => drop(schedule.insert("end_at".into(), at(value).to_string().into())),
             "max" => drop(schedule.insert("max_runs".into(), value.parse::<i64>().expect("a number").into())),
             "start" => drop(schedule.insert("start_at".into(), at(value).to_string().into())),
+            "after" => {
+                schedule.insert("kind".into(), "after".into());
+                schedule.insert("after".into(), value.into());
+            }
+            "misfire" => drop(job.insert("misfire".into(), value.into())),
+            "window" => drop(job.insert("misfire_window".into(), value.into())),
+            "backoff-max" => drop(job.insert("retry_backoff_max".into(), value.into())),
+            "retry-for" => drop(job.insert("retry_for".into(), value.into())),
+            "allow" => {
+                job.insert("overlap".into(), "allow".into());
+                job.insert("overlap_max".into(), value.parse::<i64>().expect("a number").into());
+            }
+            "overlap" => drop(job.insert("overlap".into(), value.into())),
             "jitter" => drop(schedule.insert("jitter".into(), value.into())),
             "retries" => drop(job.insert("max_retries".into(), value.parse::<i64>().expect("a number").into())),
             "backoff" => drop(job.insert("retry_backoff".into(), value.into())),
@@ -69,6 +82,12 @@ pub(super) fn told(event: &Event) -> Option<String> {
     match &event.kind {
         EventKind::Skipped { scheduled_at } => Some(format!("skip @{}", seconds(*scheduled_at))),
         EventKind::Missed { scheduled_at } => Some(format!("missed @{}", seconds(*scheduled_at))),
+        EventKind::Ended { error, .. } if error.starts_with("cancelled") => Some("cancelled".into()),
+        EventKind::Ended { error, .. } if error.starts_with("retry_for") => Some("over".into()),
+        EventKind::CatchUp { span } => {
+            let [next, last] = [span.next, span.last].map(seconds);
+            Some(format!("make-up @{next}-{last} {}", span.left))
+        }
         EventKind::Retry { .. } | EventKind::Ended { .. } => None,
     }
 }
@@ -78,6 +97,7 @@ pub(super) fn short(refusal: &Refusal) -> &str {
         Refusal::NotFound => "not found",
         Refusal::Taken => "taken",
         Refusal::Running => "running",
+        Refusal::NotRunning => "not running",
         Refusal::Invalid(invalid) => &invalid.field,
         Refusal::Disk(_) | Refusal::ShuttingDown => unreachable!("the owner's, not the engine's"),
     }

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::super::{
-    GoDuration, Job, Phase, Progress, Run, Schedule, State, Status, Stored, parse_time, stored_progress,
+    CatchUp, GoDuration, Job, Overrides, Phase, Progress, Run, Schedule, Span, State, Status, Stored, Trigger,
+    parse_time, stored_progress,
 };
 use super::{DEFAULTS, Spec, stored, stored_job};
 
@@ -24,33 +25,48 @@ fn check_round_trip(job: &Job) {
 fn what_is_stored_is_what_is_read() {
     let plain = stored(&json!({})).expect("a job");
     check_round_trip(&plain);
-    let phases = [Phase::Queued, Phase::InFlight, Phase::Waiting { until: time(9) }];
+    let phases = [Phase::Behind, Phase::Queued, Phase::InFlight, Phase::Waiting { until: time(9) }];
     let runs = phases.map(|phase| {
         let id = uuid::Uuid::from_u128(7);
         let (scheduled_at, due_at, began_at) = (time(5), time(6), time(7));
-        Some(Box::new(Run {
+        Run {
             id,
+            trigger: Trigger::CatchUp,
             scheduled_at,
             due_at,
             began_at,
             started_at: Some(began_at),
             attempts: u32::MAX,
             phase,
-        }))
+            overrides: None,
+        }
     });
-    let state =
-        State { anchor: Some(time(2)), planned: Some(time(3)), fired: Some(time(4)), runs: 5, held: true, run: None };
+    let overrides = Overrides { url: Some("http://b/".into()), headers: Some(Vec::new()), body: Some("".into()) };
+    let sent = Run { trigger: Trigger::Manual, overrides: Some(Box::new(overrides)), ..runs[0].clone() };
+    let spans = [(1, 3), (5, 7)].map(|(next, last)| Span { next: time(next), last: time(last), left: 3 });
+    let catch_up = Some(Box::new(CatchUp { spans: spans.to_vec() }));
+    let state = State {
+        anchor: Some(time(2)),
+        planned: Some(time(3)),
+        fired: Some(time(4)),
+        runs: 5,
+        held: true,
+        catch_up,
+        runs_going: Vec::new(),
+    };
     let full = Progress {
         enabled: false,
+        paused_until: Some(time(8)),
         last_run_at: Some(time(0)),
         next_run_at: Some(time(1)),
         last_status: Status::Timeout,
         last_error: "no \"answer\"\n".into(),
         state,
     };
-    for run in runs.into_iter().chain([None]) {
+    let each = runs.iter().map(|run| vec![run.clone()]);
+    for runs_going in each.chain([Vec::new(), vec![sent.clone()], runs.to_vec()]) {
         let mut job = Job { spec: plain.spec.clone(), progress: full.clone() };
-        job.progress.state.run = run;
+        job.progress.state.runs_going = runs_going;
         check_round_trip(&job);
     }
     for one in [

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{GoDuration, HttpCall, JobDraft, Request, Schedule, Spec, parse_time};
+use super::super::{GoDuration, HttpCall, JobDraft, Policy, Request, Schedule, Spec, parse_time};
 use super::{DEFAULTS, job, new, read};
 
 fn refused(keys: &Value) -> (String, String) {
@@ -32,6 +32,7 @@ fn what_is_left_out_gets_its_default() {
         timeout: DEFAULTS.timeout,
         max_retries: DEFAULTS.max_retries,
         retry_backoff: DEFAULTS.retry_backoff,
+        policy: Policy::default(),
     };
     assert_eq!(new(&job(&json!({}))), Ok((expected, true)));
 }
@@ -138,7 +139,11 @@ fn type_and_kind_are_of_a_closed_set() {
         assert!(at == field && message.contains(part), "{at}: {message}");
     };
     check(&json!({"type": "grpc"}), "/type", "accepted is \"http\"");
-    check(&json!({"schedule": {"kind": "hourly"}}), "/schedule/kind", "accepted are \"once\", \"every\" and \"cron\"");
+    check(
+        &json!({"schedule": {"kind": "hourly"}}),
+        "/schedule/kind",
+        "accepted are \"once\", \"every\", \"after\" and \"cron\"",
+    );
     check(&json!({"schedule": {"kind": "cron"}}), "/schedule/cron", "required for kind cron");
     check(&json!({"schedule": {"kind": "cron", "cron": "@daily", "every": "5m"}}), "/schedule/every", "kind cron");
     check(

@@ -66,9 +66,9 @@ impl Hanging {
 #[test]
 fn while_a_write_hangs_its_changes_are_not_shown_and_others_wait_for_its_end() {
     let mut hanging = hanging([job("a", &json!({})), job("b", &json!({}))]);
-    let first = hanging.bench.change(Command::Pause(id("a")));
+    let first = hanging.bench.change(pause("a"));
     hanging.turn();
-    let second = hanging.bench.change(Command::Pause(id("b")));
+    let second = hanging.bench.change(pause("b"));
     hanging.turn();
     assert!(hanging.is_enabled("a"), "it is shown as it is on the disk");
     assert!(first.is_empty() && second.is_empty());
@@ -93,9 +93,9 @@ fn no_attempt_is_made_before_its_record_is_written() {
 #[test]
 fn a_write_that_hangs_for_seconds_has_changes_refused_until_it_ends() {
     let mut hanging = hanging([job("a", &json!({})), job("b", &json!({}))]);
-    let first = hanging.bench.change(Command::Pause(id("a")));
+    let first = hanging.bench.change(pause("a"));
     hanging.turn();
-    let second = hanging.bench.change(Command::Pause(id("b")));
+    let second = hanging.bench.change(pause("b"));
     hanging.turn();
     hanging.clock.pass(Duration::from_secs(DISK_HANGS_SECS));
     hanging.turn();
@@ -107,7 +107,7 @@ fn a_write_that_hangs_for_seconds_has_changes_refused_until_it_ends() {
     hanging.bench.until(|_| !first.is_empty());
     assert!(first.try_recv().is_ok_and(|done| done.is_ok()));
     assert!(hanging.bench.scheduler.parts.vitals.readiness().reasons.is_empty());
-    let again = hanging.bench.change(Command::Pause(id("b")));
+    let again = hanging.bench.change(pause("b"));
     hanging.bench.until(|_| !again.is_empty());
     assert!(again.try_recv().is_ok_and(|done| done.is_ok()));
 }
@@ -121,7 +121,7 @@ fn while_a_change_waits_for_an_fsync_the_end_of_any_write_is_awaited() {
     hanging.notes.set_held(false);
     // So that the first is still under way when the second is written.
     hanging.notes.set_syncs_held(true);
-    let first = hanging.bench.change(Command::Pause(id("a")));
+    let first = hanging.bench.change(pause("a"));
     hanging.bench.turn();
     let second = hanging.bench.change(Command::Resume(id("a")));
     hanging.bench.turn();
@@ -149,7 +149,7 @@ fn an_attempt_that_comes_back_while_a_write_hangs_lands_after_it() {
     hanging.bench.turn();
     let start = hanging.bench.starts.try_recv().expect("it was due");
     hanging.notes.set_held(true);
-    let pause = hanging.bench.change(Command::Pause(id("a")));
+    let pause = hanging.bench.change(pause("a"));
     hanging.turn();
     let outcome = crate::engine::Outcome::success();
     reports.try_send(Report { token: start.token, outcome, took: Duration::ZERO }).expect("there is room");

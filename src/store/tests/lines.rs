@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::super::line::{self, Mark};
 use super::world::{DEFAULTS, delete, id, job, progress, put};
 use crate::engine::Record;
-use crate::job::{Phase, Progress, Run, State, Status};
+use crate::job::{CatchUp, Phase, Progress, Run, Span, State, Status, Trigger};
 
 fn text(record: &Record, mark: Option<Mark>) -> Vec<u8> {
     let mut text = Vec::new();
@@ -20,23 +20,28 @@ fn full() -> Progress {
     let time = |second| Timestamp::new(second, 1).expect("a time");
     let run = Run {
         id: Uuid::from_u128(7),
+        trigger: Trigger::CatchUp,
         scheduled_at: time(1),
         due_at: time(2),
         began_at: time(3),
         started_at: Some(time(4)),
         attempts: 5,
         phase: Phase::Waiting { until: time(6) },
+        overrides: None,
     };
+    let span = Span { next: time(1), last: time(2), left: 2 };
     let state = State {
         anchor: Some(time(7)),
         planned: Some(time(8)),
         fired: Some(time(9)),
         runs: 3,
         held: true,
-        run: Some(Box::new(run)),
+        catch_up: Some(Box::new(CatchUp { spans: vec![span, span] })),
+        runs_going: vec![run.clone(), run],
     };
     Progress {
-        enabled: true,
+        enabled: false,
+        paused_until: Some(time(13)),
         last_run_at: Some(time(10)),
         next_run_at: Some(time(11)),
         last_status: Status::Timeout,

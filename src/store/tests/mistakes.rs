@@ -123,7 +123,7 @@ fn a_key_of_a_job_is_told_by_its_pointer_and_what_is_accepted() {
     told("state", r#"{"held": true, "run": {"phase": "[\"}"}}"#, 32, "/jobs/1/state/run/began_at: is required");
     let (began_at, id) = ("2025-01-01T00:00:00Z", "0198c9f2-5d0e-7a40-9a61-0c8f1b0d3b11");
     let run = format!(r#"{{"run": {{"id": "{id}", "began_at": "{began_at}", "phase": "odd"}}}}"#);
-    told("state", &run, 110, "/jobs/1/state/run/phase: must be \"queued\"");
+    told("state", &run, 110, "/jobs/1/state/run/phase: must be \"behind\", \"queued\"");
     check(file(&[("schedule", "")]), "line 5 column 1", "/jobs/1/schedule: is required: {\"kind\":\"once\"");
 }
 

@@ -9,10 +9,11 @@ use ksana::engine::{Outcome, Token, Verdict};
 use ksana::executor::Report;
 use ksana::job::GoDuration;
 use ksana::scheduler::Wake;
+use uuid::Uuid;
 
 use super::World;
 use crate::model::Asked;
-use crate::rules;
+use crate::runs;
 
 impl World {
     /// Some clients ask at once. What the clock's step made due is taken before: of a job that fires in
@@ -81,7 +82,13 @@ impl World {
     /// Jobs that are due and that the last turn did not come to.
     pub(super) fn left_due(&mut self, now: Timestamp) -> BTreeSet<String> {
         let engine = self.up().scheduler.engine();
-        let due = engine.jobs().filter(|job| rules::next_due(job).is_some_and(|due| due <= now));
+        let due = engine.jobs().filter(|job| runs::next_due(job).is_some_and(|due| due <= now));
         due.map(|job| job.spec.id.to_string()).collect()
+    }
+
+    /// The runs that go.
+    pub(super) fn going(&mut self) -> BTreeSet<Uuid> {
+        let engine = self.up().scheduler.engine();
+        engine.jobs().flat_map(|job| &job.progress.state.runs_going).map(|run| run.id).collect()
     }
 }

@@ -17,7 +17,7 @@ const LOOKED_AT_PER_MILLE: u64 = 300;
 impl World {
     pub(super) fn check_turn(&mut self, now: Now, had_refused: bool) {
         let engine = self.process.as_ref().expect("it is up").scheduler.engine();
-        assert!(engine.jobs().eq(self.model.jobs()), "the service and the model differ:\n{}", self.difference());
+        check_same("after a turn", engine.jobs(), self.model.jobs());
         drop(engine);
         let acknowledged = self.model.take_answers();
         if !acknowledged.is_empty() {
@@ -57,14 +57,6 @@ impl World {
         );
     }
 
-    fn difference(&self) -> String {
-        let process = self.process.as_ref().expect("it is up");
-        let known: Vec<&Job> = self.model.jobs().collect();
-        let engine = process.scheduler.engine();
-        let differing = engine.jobs().filter(|job| !known.contains(job));
-        format!("{:#?}\nand known are\n{known:#?}", differing.collect::<Vec<_>>())
-    }
-
     /// Memory and disk agree.
     pub(super) fn check_disk(&mut self) {
         self.turn_while_woken();
@@ -88,4 +80,11 @@ impl World {
 /// What the wall clock will show then, if nobody steps it.
 fn wall_at(now: Now, then: Instant) -> Timestamp {
     now.wall + SignedDuration::try_from(then.saturating_duration_since(now.steady)).expect("a sleep is short")
+}
+
+/// The service's jobs are as the model knows them.
+pub(super) fn check_same<'a>(when: &str, shown: impl Iterator<Item = &'a Job>, known: impl Iterator<Item = &'a Job>) {
+    let (shown, known): (Vec<&Job>, Vec<&Job>) = (shown.collect(), known.collect());
+    let differing: Vec<_> = shown.iter().filter(|job| !known.contains(job)).collect();
+    assert!(shown == known, "{when}, the service and the model differ:\n{differing:#?}\nand known are\n{known:#?}");
 }

@@ -1,0 +1,153 @@
+//! From a run that waits for a worker to the outcome of its last attempt.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use super::calendar::share_of;
+use super::fire::follow_up;
+use super::table::{Place, Slot};
+use super::{Engine, Event, EventKind, Outcome, Start, Token, Turn, Verdict};
+use crate::job::{GoDuration, Job, Phase, Run, Spec, Status};
+
+impl Engine {
+    /// Gives waiting runs to free workers, at most `bite` of them; [`Engine::next_wake`] says whether
+    /// there are more.
+    pub fn dispatch(&mut self, now: Timestamp, bite: usize, turn: &mut Turn) {
+        for _ in 0..bite {
+            if !self.can_dispatch() {
+                return;
+            }
+            let Some((place, &(slot, run))) = self.queue.first_key_value() else { return };
+            let place = *place;
+            let Job { spec, progress } = &self.table.at(slot).job;
+            if progress.state.runs_going.iter().any(|going| going.id == run && is_over(spec, going, now)) {
+                self.change(slot, |job| {
+                    end(job, run, Verdict::Final, "retry_for was over before an attempt could begin", &mut turn.events);
+                    follow_up(job, now, &mut turn.events);
+                });
+                continue;
+            }
+            self.queue.remove(&place);
+            let token = Token(self.token_end);
+            self.token_end += 1;
+            let places = &mut self.table.at_mut(slot).places;
+            if let Some((_, place)) = places.iter_mut().find(|(placed, _)| *placed == run) {
+                *place = Place::Flight(token);
+            }
+            self.flights.insert(token, slot);
+            turn.starts.extend(self.change(slot, |job| begin_attempt(job, run, token, now)));
+        }
+    }
+
+    /// Takes the outcome of an attempt. One whose run is gone only frees its worker.
+    pub fn ended(&mut self, token: Token, outcome: &Outcome, now: Timestamp, turn: &mut Turn) {
+        let Some((slot, run)) = self.land(token) else { return };
+        self.change(slot, |job| {
+            if let Some(until) = next_attempt(job, run, outcome, now) {
+                wait_for_retry(job, run, until, now, &outcome.error, &mut turn.events);
+            } else {
+                end(job, run, outcome.verdict, &outcome.error, &mut turn.events);
+                follow_up(job, now, &mut turn.events);
+            }
+        });
+    }
+
+    /// Frees the worker of an attempt; gives its run and the slot of its job where that still waits for it.
+    fn land(&mut self, token: Token) -> Option<(Slot, Uuid)> {
+        let slot = self.flights.remove(&token)?;
+        let run = self.table.find(slot)?.run_of(token)?;
+        self.table.at_mut(slot).places.retain(|(_, place)| *place != Place::Flight(token));
+        Some((slot, run))
+    }
+}
+
+fn run_mut(job: &mut Job, run: Uuid) -> Option<&mut Run> {
+    job.progress.state.runs_going.iter_mut().find(|going| going.id == run)
+}
+
+fn begin_attempt(job: &mut Job, run: Uuid, token: Token, now: Timestamp) -> Option<Start> {
+    let mut spec = Arc::clone(&job.spec);
+    let run = run_mut(job, run)?;
+    run.started_at.get_or_insert(now);
+    run.attempts = run.attempts.saturating_add(1);
+    run.phase = Phase::InFlight;
+    if let Some(overrides) = &run.overrides {
+        spec = Arc::new(Spec { http: spec.http.with(overrides), ..Spec::clone(&spec) });
+    }
+    Some(Start {
+        token,
+        spec,
+        run_id: run.id,
+        attempt: run.attempts,
+        scheduled_at: run.scheduled_at,
+        lateness: now.duration_since(run.due_at),
+    })
+}
+
+/// Whether an attempt of the run would begin too late at `time`.
+fn is_over(spec: &Spec, run: &Run, time: Timestamp) -> bool {
+    let after = time.as_nanosecond() - run.scheduled_at.as_nanosecond();
+    spec.policy.retry_for.is_some_and(|retry_for| after > i128::from(retry_for.as_nanos()))
+}
+
+/// When the next attempt is due; `None` where there is none.
+fn next_attempt(job: &Job, run: Uuid, outcome: &Outcome, now: Timestamp) -> Option<Timestamp> {
+    let may_pass = matches!(outcome.verdict, Verdict::Retryable | Verdict::TimedOut);
+    let run = job.progress.state.runs_going.iter().find(|going| going.id == run).filter(|_| may_pass)?;
+    retry_at(&job.spec, run, outcome.retry_after.unwrap_or_default(), now)
+}
+
+/// The end of the backoff, or of the longer rest that the target asked for; `None` where no attempt may follow.
+pub(super) fn retry_at(spec: &Spec, run: &Run, retry_after: GoDuration, now: Timestamp) -> Option<Timestamp> {
+    let wait = backoff(spec, run).max(retry_after).max(GoDuration::ZERO);
+    let until = now.checked_add(SignedDuration::from_nanos(wait.as_nanos())).unwrap_or(Timestamp::MAX);
+    let may_follow = i64::from(run.attempts) <= spec.max_retries && !is_over(spec, run, until);
+    may_follow.then_some(until)
+}
+
+/// The wait behind the last attempt of a run. One that may double is drawn between nothing and the doubled wait (full
+/// jitter, as AWS's "Exponential Backoff And Jitter" has it), so that targets which failed many at once do not meet
+/// them again at once. The draw comes from run and attempt: a restart draws the same.
+fn backoff(spec: &Spec, run: &Run) -> GoDuration {
+    let least = spec.retry_backoff.max(GoDuration::ZERO);
+    let Some(most) = spec.policy.retry_backoff_max else { return least };
+    let doublings = run.attempts.saturating_sub(1).min(62);
+    let doubled = i128::from(least.as_nanos()) << doublings;
+    let doubled = doubled.min(i128::from(most.as_nanos())).max(0);
+    let draw = Uuid::new_v5(&run.id, &run.attempts.to_be_bytes());
+    GoDuration::from_nanos(share_of(doubled.unsigned_abs(), draw))
+}
+
+pub(super) fn wait_for_retry(
+    job: &mut Job,
+    run: Uuid,
+    until: Timestamp,
+    now: Timestamp,
+    error: &str,
+    events: &mut Vec<Event>,
+) {
+    let Some(run) = run_mut(job, run) else { return };
+    run.phase = if until > now { Phase::Waiting { until } } else { Phase::Queued };
+    let run = run.clone();
+    events.push(Event::new(job, EventKind::Retry { run, error: error.into(), until }));
+}
+
+pub(super) fn end(job: &mut Job, run: Uuid, verdict: Verdict, error: &str, events: &mut Vec<Event>) {
+    let status = match verdict {
+        Verdict::Success => Status::Success,
+        Verdict::TimedOut => Status::Timeout,
+        Verdict::Retryable | Verdict::Final => Status::Failed,
+    };
+    let Some(run) = job.progress.end_run(run, status, error) else { return };
+    events.push(Event::new(job, EventKind::Ended { run, status, error: error.into() }));
+}
+
+/// Ends all runs that go. What their attempts come to is nobody's business any more.
+pub(super) fn cancel(job: &mut Job, error: &str, events: &mut Vec<Event>) {
+    let runs: Vec<Uuid> = job.progress.state.active().map(|run| run.id).collect();
+    for run in runs {
+        end(job, run, Verdict::Final, error, events);
+    }
+}

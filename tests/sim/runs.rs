@@ -1,0 +1,325 @@
+//! What becomes of a fire, written a second time like [`crate::rules`]: runs, their attempts, and how they meet.
+
+use std::iter;
+
+use jiff::{SignedDuration, Timestamp};
+use ksana::engine::{Outcome, Verdict};
+use ksana::job::{GoDuration, Job, Misfire, Overlap, Overrides, Phase, Run, Schedule, Spec, Status, Trigger};
+use uuid::Uuid;
+
+use crate::rules::{
+    due, forget_waiting, has_had_all_runs, is_too_old, last_due, make_up, miss, plan, plan_delayed, plan_next,
+    plan_or_end, run_id, set_plan, take_oldest,
+};
+
+/// When something is to happen to the job next.
+pub(crate) fn next_due(job: &Job) -> Option<Timestamp> {
+    let mut all = vec![job.progress.paused_until];
+    if !job.progress.state.held {
+        all.push(job.progress.next_run_at);
+    }
+    for run in &job.progress.state.runs_going {
+        if let Phase::Waiting { until } = run.phase {
+            all.push(Some(until));
+        }
+    }
+    all.into_iter().flatten().min()
+}
+
+/// Does what is due.
+pub(crate) fn take_due(job: &mut Job, now: Timestamp) {
+    for run in &mut job.progress.state.runs_going {
+        if matches!(run.phase, Phase::Waiting { until } if until <= now) {
+            run.phase = Phase::Queued;
+        }
+    }
+    if job.progress.paused_until.is_some_and(|until| until <= now) {
+        resume(job, now);
+    }
+    if !job.progress.state.held && job.progress.next_run_at.is_some_and(|next| next <= now) {
+        fire(job, now);
+    }
+}
+
+/// How many runs go.
+fn going(job: &Job) -> usize {
+    job.progress.state.runs_going.iter().filter(|run| run.phase != Phase::Behind).count()
+}
+
+/// Whether one more may.
+pub(crate) fn has_room(job: &Job) -> bool {
+    match job.spec.policy.overlap {
+        Overlap::Allow { max } => going(job) < usize::try_from(max).expect("a small number"),
+        Overlap::Skip | Overlap::Queue | Overlap::Replace => going(job) == 0,
+    }
+}
+
+fn fire(job: &mut Job, now: Timestamp) {
+    let next = job.progress.next_run_at.expect("only what is planned fires");
+    let planned = job.progress.state.planned.unwrap_or(next);
+    let all = job.spec.policy.misfire == Misfire::All;
+    match job.spec.schedule {
+        Schedule::Once { run_at } if is_too_old(job, run_at, now) => {
+            set_plan(job, None);
+            miss(job, run_at);
+        }
+        Schedule::Once { .. } => fire_once(job, now),
+        Schedule::After { .. } if going(job) > 0 => set_plan(job, None),
+        Schedule::After { .. } => {
+            set_plan(job, None);
+            job.progress.state.fired = Some(planned);
+            if is_too_old(job, planned, now) {
+                plan_delayed(job, now, false);
+            } else {
+                begin(job, Trigger::Schedule, planned, next, now);
+            }
+        }
+        Schedule::Every { .. } | Schedule::Cron { .. } => {
+            let instant = last_due(job, planned, now);
+            job.progress.state.fired = Some(instant);
+            if all && instant != planned {
+                make_up(job, planned, instant, now);
+                follow(job, now);
+            } else if !is_too_old(job, instant, now) {
+                meet(job, instant, if instant == planned { next } else { due(job, instant) }, now);
+            }
+            plan_next(job, instant);
+        }
+    }
+}
+
+fn fire_once(job: &mut Job, now: Timestamp) {
+    let Schedule::Once { run_at } = job.spec.schedule else { panic!("another kind") };
+    let next = job.progress.next_run_at.expect("it is planned");
+    job.progress.state.held = !has_room(job) && job.spec.policy.overlap != Overlap::Replace;
+    if job.progress.state.held {
+        return;
+    }
+    if !has_room(job) {
+        cancel(job, &format!("cancelled: the fire of {run_at} took its place"));
+    }
+    set_plan(job, None);
+    job.progress.state.fired = Some(run_at);
+    begin(job, Trigger::Schedule, run_at, next, now);
+}
+
+/// A fire meets the runs that go.
+fn meet(job: &mut Job, instant: Timestamp, due_at: Timestamp, now: Timestamp) {
+    let goes_itself = job.progress.state.runs_going.iter().any(|run| run.id == run_id(job, instant));
+    match job.spec.policy.overlap {
+        _ if !goes_itself && has_room(job) => begin(job, Trigger::Schedule, instant, due_at, now),
+        Overlap::Queue if !goes_itself => {
+            let older = job.progress.state.runs_going.iter().find(|run| run.phase == Phase::Behind).cloned();
+            if let Some(older) = older {
+                job.progress.state.runs_going.retain(|run| run.id != older.id);
+                skip(job, older.scheduled_at, "a newer fire took its place behind the run that was going");
+            }
+            let run = run(run_id(job, instant), Trigger::Schedule, instant, due_at, now);
+            job.progress.state.runs_going.push(Run { phase: Phase::Behind, ..run });
+        }
+        Overlap::Replace if !goes_itself => {
+            cancel(job, &format!("cancelled: the fire of {instant} took its place"));
+            begin(job, Trigger::Schedule, instant, due_at, now);
+        }
+        _ => skip(job, instant, "a run was still going"),
+    }
+}
+
+fn skip(job: &mut Job, instant: Timestamp, why: &str) {
+    job.progress.last_status = Status::Skipped;
+    job.progress.last_error = format!("skipped: {why} at {instant}").into();
+}
+
+fn begin(job: &mut Job, trigger: Trigger, scheduled_at: Timestamp, due_at: Timestamp, now: Timestamp) {
+    let run = run(run_id(job, scheduled_at), trigger, scheduled_at, due_at, now);
+    job.progress.state.runs_going.push(run);
+    count(job);
+}
+
+/// A run of the schedule has begun; it may be the last one.
+fn count(job: &mut Job) {
+    if job.spec.schedule.bounds().max_runs.is_some() {
+        job.progress.state.runs += 1;
+    }
+    if has_had_all_runs(job) {
+        job.progress.state.catch_up = None;
+        plan_or_end(job, None);
+    }
+}
+
+fn run(id: Uuid, trigger: Trigger, scheduled_at: Timestamp, due_at: Timestamp, began_at: Timestamp) -> Run {
+    let (started_at, overrides) = (None, None);
+    Run { id, trigger, scheduled_at, due_at, began_at, started_at, attempts: 0, phase: Phase::Queued, overrides }
+}
+
+/// Something has ended, so something may begin.
+pub(crate) fn follow(job: &mut Job, now: Timestamp) {
+    if job.progress.state.held && has_room(job) {
+        job.progress.state.held = false;
+        if job.progress.next_run_at.is_some_and(|next| next <= now) {
+            fire_once(job, now);
+        }
+    }
+    if job.spec.policy.misfire == Misfire::Skip {
+        job.progress.state.catch_up = None;
+    }
+    let asks = job.clone();
+    let makes_up = job.progress.state.runs_going.iter().any(|run| run.trigger == Trigger::CatchUp);
+    if !makes_up
+        && has_room(job)
+        && let Some(oldest) = iter::from_fn(|| take_oldest(job)).find(|oldest| !is_too_old(&asks, *oldest, now))
+    {
+        begin(job, Trigger::CatchUp, oldest, due(job, oldest), now);
+    }
+    if going(job) == 0
+        && let Some(mut run) = job.progress.state.runs_going.pop()
+    {
+        run.phase = Phase::Queued;
+        job.progress.state.runs_going.push(run);
+        count(job);
+    }
+    if job.progress.enabled && job.progress.next_run_at.is_none() {
+        match job.spec.schedule {
+            Schedule::After { .. } if going(job) > 0 => {}
+            Schedule::After { .. } => plan_delayed(job, now, false),
+            _ => plan_or_end(job, None),
+        }
+    }
+}
+
+/// A run-now, of a job that has room.
+pub(crate) fn run_now(job: &mut Job, id: Uuid, overrides: Option<&Overrides>, now: Timestamp) {
+    if let Schedule::After { .. } = job.spec.schedule {
+        set_plan(job, None);
+    }
+    let run = run(id, Trigger::Manual, now, now, now);
+    job.progress.state.runs_going.push(Run { overrides: overrides.cloned().map(Box::new), ..run });
+    job.progress.state.anchor.get_or_insert(now);
+}
+
+fn find(job: &mut Job, run: Uuid) -> &mut Run {
+    job.progress.state.runs_going.iter_mut().find(|going| going.id == run).expect("it goes")
+}
+
+/// Whether no attempt of a run may begin any more.
+pub(crate) fn is_over(job: &Job, run: &Run, time: Timestamp) -> bool {
+    let since = time.duration_since(run.scheduled_at).as_nanos();
+    job.spec.policy.retry_for.is_some_and(|most| since > i128::from(most.as_nanos()))
+}
+
+/// A worker was free for a run that no attempt may be made for.
+pub(crate) fn give_up(job: &mut Job, run: Uuid, now: Timestamp) {
+    end(job, run, Status::Failed, "retry_for was over before an attempt could begin");
+    follow(job, now);
+}
+
+/// An attempt goes out; gives what it sends.
+pub(crate) fn begin_attempt(job: &mut Job, run: Uuid, now: Timestamp) -> Spec {
+    let mut sent = Spec::clone(&job.spec);
+    let run = find(job, run);
+    run.started_at.get_or_insert(now);
+    run.attempts += 1;
+    run.phase = Phase::InFlight;
+    if let Some(Overrides { url, headers, body }) = run.overrides.as_deref().cloned() {
+        sent.http.url = url.unwrap_or(sent.http.url);
+        sent.http.headers = headers.unwrap_or(sent.http.headers);
+        sent.http.body = body.unwrap_or(sent.http.body);
+    }
+    sent
+}
+
+/// An attempt comes back.
+pub(crate) fn end_attempt(job: &mut Job, run: Uuid, outcome: &Outcome, now: Timestamp) {
+    let may_pass = matches!(outcome.verdict, Verdict::Retryable | Verdict::TimedOut);
+    if may_pass && retry(job, run, outcome.retry_after.unwrap_or_default(), now) {
+        return;
+    }
+    let status = match outcome.verdict {
+        Verdict::Success => Status::Success,
+        Verdict::TimedOut => Status::Timeout,
+        Verdict::Retryable | Verdict::Final => Status::Failed,
+    };
+    end(job, run, status, &outcome.error);
+    follow(job, now);
+}
+
+/// Has another attempt made, if one may be.
+fn retry(job: &mut Job, run: Uuid, asked: GoDuration, now: Timestamp) -> bool {
+    let going = find(job, run).clone();
+    let mut wait = job.spec.retry_backoff.as_nanos();
+    if let Some(most) = job.spec.policy.retry_backoff_max {
+        for _ in 1..going.attempts {
+            wait = most.as_nanos().min(wait * 2);
+        }
+        let draw = Uuid::new_v5(&run, &going.attempts.to_be_bytes()).as_u128() % (1 << 56);
+        let drawn = u128::from(wait.unsigned_abs().min(most.as_nanos().unsigned_abs())) * draw / (1 << 56);
+        wait = i64::try_from(drawn).expect("a share");
+    }
+    let until = now + SignedDuration::from_nanos(wait.max(asked.as_nanos()));
+    if i64::from(going.attempts) > job.spec.max_retries || is_over(job, &going, until) {
+        return false;
+    }
+    find(job, run).phase = if until > now { Phase::Waiting { until } } else { Phase::Queued };
+    true
+}
+
+fn end(job: &mut Job, run: Uuid, status: Status, error: &str) {
+    job.progress.last_run_at = Some(find(job, run).began_at);
+    job.progress.state.runs_going.retain(|going| going.id != run);
+    job.progress.last_status = status;
+    job.progress.last_error = error.into();
+}
+
+fn cancel(job: &mut Job, error: &str) {
+    for run in job.progress.state.runs_going.clone() {
+        if run.phase != Phase::Behind {
+            end(job, run.id, Status::Failed, error);
+        }
+    }
+}
+
+/// A client cancels what goes.
+pub(crate) fn cancel_by_request(job: &mut Job, now: Timestamp) {
+    cancel(job, "cancelled by request");
+    follow(job, now);
+}
+
+pub(crate) fn pause(job: &mut Job, until: Option<Timestamp>) {
+    job.progress.paused_until = until;
+    if !job.progress.enabled {
+        return;
+    }
+    job.progress.enabled = false;
+    set_plan(job, None);
+    forget_waiting(job);
+    // A `once` that has had its outcome keeps it.
+    let is_done = match job.spec.schedule {
+        Schedule::Once { run_at } => {
+            let own = run_id(job, run_at);
+            job.progress.state.fired == Some(run_at) && job.progress.state.runs_going.iter().all(|run| run.id != own)
+        }
+        _ => false,
+    };
+    if !is_done {
+        job.progress.last_status = Status::Paused;
+        job.progress.last_error = "".into();
+    }
+}
+
+pub(crate) fn resume(job: &mut Job, now: Timestamp) {
+    job.progress.paused_until = None;
+    if !job.progress.enabled {
+        job.progress.enabled = true;
+        plan(job, now);
+    }
+}
+
+/// A start of the service finds the runs so.
+pub(crate) fn restart(job: &mut Job, now: Timestamp) {
+    for run in job.progress.state.runs_going.clone() {
+        if run.phase == Phase::InFlight && !retry(job, run.id, GoDuration::ZERO, now) {
+            end(job, run.id, Status::Failed, "interrupted by a restart");
+        }
+    }
+    follow(job, now);
+}
