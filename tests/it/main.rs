@@ -5,6 +5,7 @@
 mod attempts;
 mod authentication;
 mod check;
+mod clock_jumps;
 mod connections;
 mod cron;
 mod cross_origin;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::client::Response;
@@ -76,8 +77,13 @@ impl Ksana {
 
     /// Lets time pass as the daemon sees it: waits until a job that is due in `millis` has been fired.
     pub(crate) fn let_pass(&self, receiver: &Receiver, millis: u64) {
+        self.let_pass_until(receiver, ahead(millis));
+    }
+
+    /// Waits until a job that is due at `instant` has been fired.
+    pub(super) fn let_pass_until(&self, receiver: &Receiver, instant: Timestamp) {
         let path = format!("/fence-{}", self.fences.fetch_add(1, Ordering::Relaxed));
-        self.create(&once(&receiver.url(&path), ahead(millis)));
+        self.create(&once(&receiver.url(&path), instant));
         receiver.wait_for_path(&path, 1);
     }
 }

@@ -17,6 +17,7 @@ mod namespace;
 mod receiver;
 mod secret_volume;
 mod selftest;
+mod wall_clock;
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -35,6 +36,7 @@ pub(crate) use manager::Manager;
 pub(crate) use namespace::{Disk, not_tried};
 pub(crate) use receiver::{Receiver, Request};
 pub(crate) use secret_volume::SecretVolume;
+pub(crate) use wall_clock::WallClock;
 
 use jiff::Timestamp;
 
