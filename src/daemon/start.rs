@@ -83,10 +83,12 @@ impl Daemon {
         tell_opened(&opened);
         tracing::info!(jobs = engine.len(), "jobs loaded");
         let (starts, attempts) = async_channel::bounded(config.workers);
+        // A cancellation that finds no room is left out: its attempt only holds a worker for longer.
+        let (cancels, cancelled) = async_channel::bounded(config.workers);
         let (reporter, reports) = async_channel::bounded(config.workers);
         let executor_config =
             executor::Config { workers: config.workers, proxy_from_env: config.proxy_from_env, clock: clock::now };
-        let executor = Executor::start(&executor_config, attempts, reporter)
+        let executor = Executor::start(&executor_config, attempts, cancelled, reporter)
             .map_err(|error| StartError::Part("the executor", error))?;
         let (engine, view) = share(engine);
         let (client, letters) = inbox(view);
@@ -99,6 +101,7 @@ impl Daemon {
             letters,
             reports,
             starts,
+            cancels,
             orders: received,
             vitals: Arc::clone(&vitals),
             late_warn: config.late_warn.to_std(),

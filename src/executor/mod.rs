@@ -1,29 +1,29 @@
 //! HTTP out: makes attempts, and reports what came of each.
 //!
-//! It knows no jobs and no plans. An attempt comes in by one channel, its report goes out by the
-//! other, and no attempt is ever without a report.
+//! It knows no jobs and no plans. An attempt comes in by one channel, its report goes out by
+//! another, and no attempt is ever without a report. A third one tells of attempts that nobody waits
+//! for any more.
 
 mod address;
 mod answer;
 mod attempt;
+mod cancel;
 mod client;
 mod failure;
 mod request;
 mod resolve;
 #[cfg(test)]
 mod tests;
+mod workers;
 
-use crate::alarm::Alarm;
-use crate::engine::{Outcome, Start, Token, Verdict};
+use crate::engine::{Outcome, Start, Token};
 use async_channel::{Receiver, Sender};
 use attempt::Caller;
-use futures_lite::FutureExt;
 use jiff::Timestamp;
 use resolve::Resolver;
 use std::io;
-use std::panic::AssertUnwindSafe;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What came of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,24 +58,36 @@ impl Executor {
     /// Starts the workers. They end when `attempts` is closed, after the attempts that are under
     /// way and those that still wait in the channel.
     ///
+    /// A token on `cancels` names an attempt that nobody waits for any more; attempts must come in
+    /// growing order of theirs. One that waits is not made, and one under way is let go of: both are
+    /// reported at once. The transfer of the latter lingers until it ends by itself or the workers
+    /// end, and where as many linger as there are workers, its worker waits for it. A token of an
+    /// attempt that is over is passed over.
+    ///
     /// # Errors
     ///
     /// If the HTTP client or the thread cannot be started.
-    pub fn start(config: &Config, attempts: Receiver<Start>, reports: Sender<Report>) -> io::Result<Self> {
-        Self::start_with(config, Resolver::of_system(), attempts, reports)
+    pub fn start(
+        config: &Config,
+        attempts: Receiver<Start>,
+        cancels: Receiver<Token>,
+        reports: Sender<Report>,
+    ) -> io::Result<Self> {
+        Self::start_with(config, Resolver::of_system(), attempts, cancels, reports)
     }
 
     fn start_with(
         config: &Config,
         resolver: Resolver,
         attempts: Receiver<Start>,
+        cancels: Receiver<Token>,
         reports: Sender<Report>,
     ) -> io::Result<Self> {
         let caller = Caller::new(config, resolver).map_err(io::Error::other)?;
         let workers = config.workers;
         let thread = std::thread::Builder::new()
             .name("ksana-executor".to_owned())
-            .spawn(move || work(workers, &caller, &attempts, &reports))?;
+            .spawn(move || workers::work(workers, &caller, &attempts, cancels, &reports))?;
         Ok(Self { thread })
     }
 
@@ -91,35 +103,5 @@ impl Executor {
     /// Whether the thread has ended, which it must not while attempts may still come.
     pub fn is_finished(&self) -> bool {
         self.thread.is_finished()
-    }
-}
-
-fn work(workers: usize, caller: &Caller, attempts: &Receiver<Start>, reports: &Sender<Report>) {
-    let executor = smol::LocalExecutor::new();
-    let tasks: Vec<_> = (0..workers).map(|_| executor.spawn(worker(caller, attempts, reports))).collect();
-    // Not the one that looks after the reactor: then the scheduler does that where it waits for its timer, which
-    // wakes it without a detour.
-    smol::future::block_on(executor.run(async {
-        for task in tasks {
-            task.await;
-        }
-    }));
-}
-
-/// An idle worker is small: an attempt's state is on the heap while there is one.
-async fn worker(caller: &Caller, attempts: &Receiver<Start>, reports: &Sender<Report>) {
-    let mut alarm = Alarm::default();
-    while let Ok(attempt) = attempts.recv().await {
-        let began = Instant::now();
-        let made = Box::pin(AssertUnwindSafe(caller.make(&attempt, &mut alarm)).catch_unwind()).await;
-        let outcome = made.unwrap_or_else(|_| {
-            tracing::error!(job_id = %attempt.spec.id, run_id = %attempt.run_id, "an attempt panicked");
-            Outcome::new(Verdict::Final, "internal error")
-        });
-        let report = Report { token: attempt.token, outcome, took: began.elapsed() };
-        // Nobody listens any more: there is nothing left to work for.
-        if reports.send(report).await.is_err() {
-            return;
-        }
     }
 }

@@ -25,7 +25,7 @@ use futures_lite::FutureExt;
 
 use crate::alarm::Alarm;
 use crate::clock::Clock;
-use crate::engine::{Engine, Event, Refusal, Start, Turn};
+use crate::engine::{Engine, Event, Refusal, Start, Token, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::Job;
@@ -54,6 +54,8 @@ pub struct Parts {
     pub reports: Receiver<Report>,
     /// Attempts to be made; holds as many as there are workers.
     pub starts: Sender<Start>,
+    /// Attempts that nobody waits for any more.
+    pub cancels: Sender<Token>,
     /// When to stop.
     pub orders: Receiver<Order>,
     /// Signs of life.

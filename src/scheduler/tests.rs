@@ -91,6 +91,7 @@ fn parts_on(
         letters: received,
         reports: async_channel::bounded(1).1,
         starts: starting,
+        cancels: async_channel::bounded(1).0,
         orders: async_channel::bounded(1).1,
         vitals: Arc::new(Vitals::new()),
         late_warn: Duration::from_hours(1),

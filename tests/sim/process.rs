@@ -76,6 +76,7 @@ impl Process {
             letters: letters_end,
             reports: reports_end,
             starts: starts_end,
+            cancels: async_channel::bounded(workers).0,
             orders: orders_end,
             vitals: Arc::new(Vitals::new()),
             late_warn: Duration::from_secs(1),

@@ -71,7 +71,7 @@ fn closing_the_channel_lets_attempts_end() {
         let _ = gate.recv_blocking();
         stream.write_all(OK.as_bytes()).is_ok()
     });
-    let Bench { attempts, reports, executor } = Bench::new(&config(4), Resolver::of_system());
+    let Bench { attempts, cancels: _cancels, reports, executor } = Bench::new(&config(4), Resolver::of_system());
     attempts.send_blocking(attempt(get(target.url("/")), "1m")).expect("the executor listens");
     drop(attempts);
     assert!(!executor.is_finished());

@@ -1,6 +1,7 @@
 //! The executor against real sockets on loopback.
 
 use super::*;
+use crate::engine::Verdict;
 use crate::job::{GoDuration, HttpCall, JobId, Schedule, Spec};
 use crate::limits::ANSWER_BODY_BYTES_MAX;
 use std::io::{Read, Write};
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
 mod answers;
+mod cancels;
 mod connections;
 mod requests;
 
@@ -128,9 +130,10 @@ fn attempt(http: HttpCall, timeout: &str) -> Start {
     }
 }
 
-/// A running executor and its two channels.
+/// A running executor and its channels.
 struct Bench {
     attempts: Sender<Start>,
+    cancels: Sender<Token>,
     reports: Receiver<Report>,
     executor: Executor,
 }
@@ -138,9 +141,10 @@ struct Bench {
 impl Bench {
     fn new(config: &Config, resolver: Resolver) -> Self {
         let (attempts, incoming) = async_channel::bounded(1_000);
+        let (cancels, cancelled) = async_channel::bounded(1_000);
         let (outgoing, reports) = async_channel::bounded(1_000);
-        let executor = Executor::start_with(config, resolver, incoming, outgoing).expect("it starts");
-        Self { attempts, reports, executor }
+        let executor = Executor::start_with(config, resolver, incoming, cancelled, outgoing).expect("it starts");
+        Self { attempts, cancels, reports, executor }
     }
 
     fn report(&self, attempt: Start) -> Report {
