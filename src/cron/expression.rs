@@ -142,6 +142,13 @@ impl Expression {
     }
 }
 
+/// The duration of `@every 5m`; `None` where a text is none such. It names no times of a clock, so there is no expression
+/// for it.
+pub fn every(text: &str) -> Option<&str> {
+    let (name, duration) = text.trim_ascii().split_once([' ', '\t']).unwrap_or((text.trim_ascii(), ""));
+    name.eq_ignore_ascii_case("@every").then(|| duration.trim_ascii())
+}
+
 /// The fields that a name stands for.
 fn named(name: &str) -> Result<&'static str, String> {
     const NAMES: [(&str, &str); 7] = [
@@ -154,9 +161,10 @@ fn named(name: &str) -> Result<&'static str, String> {
         ("@annually", "0 0 1 1 *"),
     ];
     let found = NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-    found
-        .map(|(_, fields)| *fields)
-        .ok_or_else(|| format!("{name:?} is no name; accepted are {}", NAMES.map(|(known, _)| known).join(", ")))
+    found.map(|(_, fields)| *fields).ok_or_else(|| {
+        let names = NAMES.map(|(known, _)| known).join(", ");
+        format!("{name:?} is no name; accepted are {names}, and @every with a duration, such as @every 5m")
+    })
 }
 
 fn years(list: &str, id: &str) -> Result<[u64; 4], String> {
@@ -242,8 +250,9 @@ mod tests {
         assert_eq!(refusal("* * * *"), format!("{of_fields}4"));
         assert_eq!(refusal("* * * * * * * *"), format!("{of_fields}8"));
         assert_eq!(
-            refusal("@every 5m"),
-            "\"@every 5m\" is no name; accepted are @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually"
+            refusal("@hour"),
+            "\"@hour\" is no name; accepted are @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually, \
+             and @every with a duration, such as @every 5m"
         );
         assert_eq!(refusal("MAR * * * *"), r#"minute "MAR": accepted are 0 to 59, not "MAR""#);
         assert_eq!(refusal("0,,5 * * * *"), r#"minute "": a value is missing"#);

@@ -35,6 +35,9 @@
 //! `@hourly`, `@daily` or `@midnight`, `@weekly` (Sunday), `@monthly` and `@yearly` or `@annually` are the first moment
 //! of what they name ([Vixie]).
 //!
+//! `@every 5m` ([robfig]) comes at fixed distances of real time, whatever a clock shows. It is no expression: [`every`]
+//! tells it from one, and whoever takes jobs counts the distance.
+//!
 //! What names no date at all, such as the 30th of February, is refused. An expression whose years have all passed is
 //! one that never comes again: [`next`] says so, and whoever takes jobs refuses it.
 //!
@@ -51,6 +54,7 @@
 //! [POSIX]: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/crontab.html
 //! [Vixie]: https://man7.org/linux/man-pages/man5/crontab.5.html
 //! [Quartz]: https://www.quartz-scheduler.org/documentation/quartz-2.3.0/tutorials/crontrigger.html
+//! [robfig]: https://pkg.go.dev/github.com/robfig/cron/v3
 //! [Jenkins]: https://www.jenkins.io/doc/book/pipeline/syntax/#cron-syntax
 
 mod days;
@@ -61,6 +65,6 @@ mod instants;
 mod tests;
 mod zones;
 
-pub use expression::Expression;
+pub use expression::{Expression, every};
 pub use instants::{ClockChange, clock_change, holds, latest, next};
 pub use zones::{zone, zone_data};

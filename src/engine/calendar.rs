@@ -182,10 +182,9 @@ pub(super) fn anchor(job: &mut Job, now: Timestamp) {
     job.progress.state.fired = None;
     job.progress.state.runs = 0;
     forget_waiting(job);
-    job.progress.state.anchor = match job.spec.schedule {
-        Schedule::Every { start_at: Some(_), .. } | Schedule::After { .. } | Schedule::Cron { .. } => None,
-        Schedule::Every { .. } | Schedule::Once { .. } => Some(now),
-    };
+    let schedule = &job.spec.schedule;
+    let counts = matches!(schedule, Schedule::Once { .. }) || schedule.anchored_distance().is_some();
+    job.progress.state.anchor = counts.then_some(now);
 }
 
 /// The instant whose fire an overdue job gets: the latest that is due by `now`. Earlier ones are
@@ -226,16 +225,13 @@ pub(super) fn plan_after_restart(job: &mut Job, now: Timestamp, events: &mut Vec
             }
             None
         }
-        Schedule::Every { every, start_at, .. } => {
+        Schedule::Every { .. } | Schedule::Cron { .. } => {
             job.progress.state.held = false;
-            if start_at.is_none() && job.progress.state.anchor.is_none() {
+            if let Some(every) = job.spec.schedule.anchored_distance()
+                && job.progress.state.anchor.is_none()
+            {
                 job.progress.state.anchor = Some(anchor_of_next(job.progress.next_run_at.unwrap_or(now), every, now));
             }
-            plan_grid_after_restart(job, now, events);
-            None
-        }
-        Schedule::Cron { .. } => {
-            job.progress.state.held = false;
             plan_grid_after_restart(job, now, events);
             None
         }

@@ -205,7 +205,7 @@ fn take_worth_it(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) -> Opti
 /// any that a client can make, and must not make the loop do nothing else.
 fn earliest_next(schedule: &Schedule, now: Timestamp) -> Timestamp {
     let least = GoDuration::from_millis(EVERY_MILLIS_MIN);
-    if !matches!(schedule, Schedule::Every { every, .. } if *every < least) {
+    if schedule.distance().is_none_or(|every| every >= least) {
         return Timestamp::MIN;
     }
     now.checked_add(SignedDuration::from_nanos(least.as_nanos() - 1)).unwrap_or(now)

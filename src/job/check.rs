@@ -74,23 +74,24 @@ impl HttpCall {
 
 impl Schedule {
     fn check(&self, id: &JobId, problems: &mut Vec<Invalid>) {
-        let (start_at, longest, named) = match *self {
+        let (field, start_at) = match *self {
             Self::Once { .. } => return,
-            Self::Every { every, start_at, .. } => {
-                let min = GoDuration::from_millis(EVERY_MILLIS_MIN);
-                problems.extend(out_of_range("/schedule/every", every, min, GoDuration::from_hours(EVERY_HOURS_MAX)));
-                (start_at, every, format!("`every`, which is {every}"))
-            }
-            Self::After { after, start_at, .. } => {
-                let min = GoDuration::from_millis(EVERY_MILLIS_MIN);
-                problems.extend(out_of_range("/schedule/after", after, min, GoDuration::from_hours(EVERY_HOURS_MAX)));
-                (start_at, after, format!("`after`, which is {after}"))
-            }
+            Self::Every { start_at, .. } => ("/schedule/every", start_at),
+            Self::After { start_at, .. } => ("/schedule/after", start_at),
             Self::Cron { ref cron, start_at, .. } => {
                 cron.check(id, problems);
-                let longest = GoDuration::from_hours(CRON_JITTER_HOURS_MAX);
-                (start_at, longest, longest.to_string())
+                ("/schedule/cron", start_at)
             }
+        };
+        let distance = if let Self::After { after, .. } = *self { Some(after) } else { self.distance() };
+        let (longest, named) = if let Some(every) = distance {
+            let min = GoDuration::from_millis(EVERY_MILLIS_MIN);
+            problems.extend(out_of_range(field, every, min, GoDuration::from_hours(EVERY_HOURS_MAX)));
+            let name = if matches!(self, Self::After { .. }) { "after" } else { "every" };
+            (every, format!("`{name}`, which is {every}"))
+        } else {
+            let longest = GoDuration::from_hours(CRON_JITTER_HOURS_MAX);
+            (longest, longest.to_string())
         };
         let jitter = self.jitter();
         if jitter < GoDuration::ZERO || jitter > longest {

@@ -3,17 +3,38 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Invalid, JobId};
+use super::{GoDuration, Invalid, JobId};
 use crate::cron::{self, Expression};
+use crate::limits::CRON_BYTES_MAX;
 
 /// An expression as it was given, and what it means for its job. Either part may make no sense, as a file may hold it:
 /// such a job never fires.
 #[derive(Clone, Debug)]
 pub struct Cron {
     text: Box<str>,
-    expression: Option<Expression>,
+    meaning: Option<Meaning>,
     zone_name: Box<str>,
     zone: Option<TimeZone>,
+}
+
+/// What a text stands for.
+#[derive(Clone, Copy, Debug)]
+enum Meaning {
+    /// Times that the zone's clock shows.
+    Times(Expression),
+    /// `@every`: a distance in real time, in any zone.
+    Every(GoDuration),
+}
+
+impl Meaning {
+    fn read(text: &str, id: &JobId) -> Result<Self, String> {
+        match cron::every(text) {
+            Some(every) if text.len() <= CRON_BYTES_MAX => {
+                every.parse().map(Self::Every).map_err(|message| format!("@every takes a duration: {message}"))
+            }
+            _ => Expression::parse(text, id.as_str()).map(Self::Times),
+        }
+    }
 }
 
 impl Cron {
@@ -21,17 +42,17 @@ impl Cron {
     pub(super) fn new(text: Box<str>, zone_name: Box<str>) -> Self {
         let zone = cron::zone(&zone_name);
         let zone_name = zone.as_ref().and_then(TimeZone::iana_name).map_or(zone_name, Into::into);
-        Self { text, expression: None, zone_name, zone }
+        Self { text, meaning: None, zone_name, zone }
     }
 
     /// Finds out what the expression means for this job, which decides what an `H` stands for.
     pub(super) fn read_for(&mut self, id: &JobId) {
-        self.expression = Expression::parse(&self.text, id.as_str()).ok();
+        self.meaning = Meaning::read(&self.text, id).ok();
     }
 
     /// What is wrong with the texts.
     pub(super) fn check(&self, id: &JobId, problems: &mut Vec<Invalid>) {
-        if let Err(message) = Expression::parse(&self.text, id.as_str()) {
+        if let Err(message) = Meaning::read(&self.text, id) {
             problems.push(Invalid::new("/schedule/cron", message));
         }
         if self.zone.is_none() {
@@ -41,9 +62,24 @@ impl Cron {
         }
     }
 
-    /// Whether both parts make sense.
-    pub(super) fn is_read(&self) -> bool {
-        self.expression.is_some() && self.zone.is_some()
+    /// Whether it names times, and on a clock that is known.
+    pub(super) fn has_times(&self) -> bool {
+        self.times().is_some()
+    }
+
+    /// The distance of an `@every`.
+    pub(super) fn every(&self) -> Option<GoDuration> {
+        match self.meaning {
+            Some(Meaning::Every(every)) => Some(every),
+            _ => None,
+        }
+    }
+
+    fn times(&self) -> Option<(&Expression, &TimeZone)> {
+        match (&self.meaning, &self.zone) {
+            (Some(Meaning::Times(expression)), Some(zone)) => Some((expression, zone)),
+            _ => None,
+        }
     }
 
     /// The expression.
@@ -56,14 +92,16 @@ impl Cron {
         &self.zone_name
     }
 
-    /// The first instant that is later than `time`.
+    /// The first instant that is later than `time`. An `@every` has none by itself: it is counted from its job's anchor.
     pub fn after(&self, time: Timestamp) -> Option<Timestamp> {
-        cron::next(self.expression.as_ref()?, self.zone.as_ref()?, time)
+        let (expression, zone) = self.times()?;
+        cron::next(expression, zone, time)
     }
 
     /// The last instant that is later than `since` and not later than `until`.
     pub fn latest(&self, since: Timestamp, until: Timestamp) -> Option<Timestamp> {
-        cron::latest(self.expression.as_ref()?, self.zone.as_ref()?, since, until)
+        let (expression, zone) = self.times()?;
+        cron::latest(expression, zone, since, until)
     }
 }
 

@@ -40,7 +40,7 @@ pub enum Schedule {
     Cron {
         /// The expression and its zone.
         cron: Box<Cron>,
-        /// Nothing fires before it.
+        /// Nothing fires before it. With an `@every` it is as with `Every`.
         start_at: Option<Timestamp>,
         /// As with `Every`.
         jitter: GoDuration,
@@ -76,9 +76,26 @@ impl Schedule {
         }
     }
 
+    /// The fixed distance of its instants in real time: of an `every`, and of a `cron` that says `@every`.
+    pub fn distance(&self) -> Option<GoDuration> {
+        match *self {
+            Self::Once { .. } | Self::After { .. } => None,
+            Self::Every { every, .. } => Some(every),
+            Self::Cron { ref cron, .. } => cron.every(),
+        }
+    }
+
+    /// The distance where the instants are counted from the job's anchor.
+    pub fn anchored_distance(&self) -> Option<GoDuration> {
+        match self {
+            Self::Every { start_at: None, .. } | Self::Cron { start_at: None, .. } => self.distance(),
+            _ => None,
+        }
+    }
+
     /// Whether it may come to an end, other than the end of time.
     pub fn is_finite(&self) -> bool {
-        self.bounds() != Bounds::default() || matches!(self, Self::Cron { .. })
+        self.bounds() != Bounds::default() || matches!(self, Self::Cron { .. }) && self.distance().is_none()
     }
 
     /// Finds out what its texts mean for this job.
@@ -91,16 +108,14 @@ impl Schedule {
     /// The instants of a job whose grid is anchored at `anchor`; `None` for a plan that has none, or does not know them
     /// beforehand.
     pub fn instants(&self, anchor: Timestamp) -> Option<Instants<'_>> {
-        match *self {
-            Self::Once { .. } | Self::After { .. } => None,
-            Self::Every { every, start_at, bounds, .. } => {
-                let grid = Grid::new(every, start_at, anchor)?;
-                Some(Instants { source: Source::Grid(grid), end_at: bounds.end_at })
+        let source = match *self {
+            Self::Once { .. } | Self::After { .. } => return None,
+            Self::Cron { ref cron, start_at, .. } if cron.has_times() => Source::Cron(cron, start_at),
+            Self::Every { start_at, .. } | Self::Cron { start_at, .. } => {
+                Source::Grid(Grid::new(self.distance()?, start_at, anchor)?)
             }
-            Self::Cron { ref cron, start_at, bounds, .. } => {
-                cron.is_read().then_some(Instants { source: Source::Cron(cron, start_at), end_at: bounds.end_at })
-            }
-        }
+        };
+        Some(Instants { source, end_at: self.bounds().end_at })
     }
 }
 
@@ -159,7 +174,7 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// The grid of a schedule of kind `every` whose job is anchored at `anchor`; `None` where
+    /// The grid of a fixed distance whose job is anchored at `anchor`; `None` where
     /// the distance is not above zero.
     pub fn new(every: GoDuration, start_at: Option<Timestamp>, anchor: Timestamp) -> Option<Self> {
         let every = i128::from(every.as_nanos());

@@ -85,8 +85,10 @@ impl Clients {
             return Schedule::After { after: every, start_at, jitter, bounds };
         }
         if random.per_mille(300) {
-            let text = *random.pick(EXPRESSIONS);
-            return cron(text, start_at, jitter, bounds);
+            return match *random.pick(EXPRESSIONS) {
+                ("@every", zone) => cron((&format!("@every {every}"), zone), start_at, jitter, bounds),
+                text => cron(text, start_at, jitter, bounds),
+            };
         }
         Schedule::Every { every, start_at, jitter, bounds }
     }
@@ -223,6 +225,8 @@ const EXPRESSIONS: &[(&str, &str)] = &[
     ("*/7 * * * *", "Asia/Kolkata"),
     ("0 30 2 * * *", "America/New_York"),
     ("0 0 */2 29 2 ?", "UTC"),
+    // A distance goes with it.
+    ("@every", "Europe/Berlin"),
 ];
 
 /// A schedule of that expression; only a job's own JSON says what it means.

@@ -2,7 +2,7 @@
 //! speed. Where these rules and the engine's differ, one of them is wrong.
 
 use jiff::{SignedDuration, Timestamp};
-use ksana::job::{Job, Misfire, Phase, Schedule, Span, Status};
+use ksana::job::{GoDuration, Job, Misfire, Phase, Schedule, Span, Status};
 use uuid::Uuid;
 
 use crate::runs;
@@ -29,9 +29,20 @@ pub(crate) fn due(job: &Job, instant: Timestamp) -> Timestamp {
     instant + SignedDuration::from_nanos_i128(i128::try_from(delay).expect("at most a jitter"))
 }
 
-/// The first instant of an `every`, and their distance.
+/// The distance in real time of an `every` and of an `@every`, and where that is said to begin.
+fn fixed(job: &Job) -> Option<(GoDuration, Option<Timestamp>)> {
+    match &job.spec.schedule {
+        Schedule::Once { .. } | Schedule::After { .. } => None,
+        Schedule::Every { every, start_at, .. } => Some((*every, *start_at)),
+        Schedule::Cron { cron, start_at, .. } => {
+            Some((cron.text().strip_prefix("@every ")?.parse().expect("a duration"), *start_at))
+        }
+    }
+}
+
+/// The first instant of those, and their distance.
 fn grid(job: &Job) -> (Timestamp, SignedDuration) {
-    let Schedule::Every { every, start_at, .. } = job.spec.schedule else { panic!("a once has one instant") };
+    let (every, start_at) = fixed(job).expect("it has a fixed distance");
     let every = SignedDuration::from_nanos(every.as_nanos());
     (start_at.unwrap_or_else(|| job.progress.state.anchor.expect("it was created") + every), every)
 }
@@ -46,7 +57,8 @@ pub(crate) fn first_after(job: &Job, time: Timestamp) -> Option<Timestamp> {
 fn first_named(job: &Job, time: Timestamp) -> Option<Timestamp> {
     match &job.spec.schedule {
         Schedule::Once { .. } | Schedule::After { .. } => None,
-        Schedule::Every { .. } => Some(first_of_grid(job, time)),
+        _ if fixed(job).is_some() => Some(first_of_grid(job, time)),
+        Schedule::Every { .. } => unreachable!("its distance is fixed"),
         // What an expression names is held against an oracle elsewhere.
         Schedule::Cron { cron, start_at, .. } => {
             let mut next = cron.after(time);
@@ -78,8 +90,8 @@ pub(crate) fn plan_or_end(job: &mut Job, next: Option<Timestamp>) {
     set_plan(job, next);
     let is_endless = match job.spec.schedule {
         Schedule::Once { .. } => true,
-        Schedule::Cron { .. } => false,
-        Schedule::Every { bounds, .. } | Schedule::After { bounds, .. } => {
+        Schedule::Cron { .. } if fixed(job).is_none() => false,
+        Schedule::Every { bounds, .. } | Schedule::After { bounds, .. } | Schedule::Cron { bounds, .. } => {
             bounds.end_at.is_none() && bounds.max_runs.is_none()
         }
     };
@@ -103,9 +115,7 @@ pub(crate) fn plan_delayed(job: &mut Job, ended: Timestamp, is_first: bool) {
 
 /// The last instant that is due, of those that were not taken.
 pub(crate) fn last_due(job: &Job, planned: Timestamp, now: Timestamp) -> Timestamp {
-    if let Schedule::Every { .. } = job.spec.schedule
-        && job.spec.schedule.bounds().end_at.is_none()
-    {
+    if fixed(job).is_some() && job.spec.schedule.bounds().end_at.is_none() {
         let every = grid(job).1;
         let last = first_of_grid(job, now) - every;
         return planned.max(if due(job, last) <= now { last } else { last - every });
@@ -209,10 +219,7 @@ pub(crate) fn make_up(job: &mut Job, first: Timestamp, last: Timestamp, now: Tim
 
 /// The instant behind another.
 fn following(job: &Job, instant: Timestamp) -> Option<Timestamp> {
-    match job.spec.schedule {
-        Schedule::Every { .. } => Some(instant + grid(job).1),
-        _ => first_named(job, instant),
-    }
+    if fixed(job).is_some() { Some(instant + grid(job).1) } else { first_named(job, instant) }
 }
 
 /// The oldest fire that is to be made up for.
@@ -234,19 +241,21 @@ pub(crate) fn anchor(job: &mut Job, now: Timestamp) {
     job.progress.state.fired = None;
     job.progress.state.runs = 0;
     forget_waiting(job);
-    let counts = matches!(job.spec.schedule, Schedule::Once { .. } | Schedule::Every { start_at: None, .. });
+    let counts = matches!(job.spec.schedule, Schedule::Once { .. }) || matches!(fixed(job), Some((_, None)));
     job.progress.state.anchor = counts.then_some(now);
 }
 
 /// The older service wrote down neither where a grid is nor that a `once` was taken: what it shows tells.
 fn read_what_is_shown(job: &mut Job, now: Timestamp) {
+    let fixed = fixed(job);
     let progress = &mut job.progress;
     if progress.state.anchor.is_some() {
         return;
     }
     match job.spec.schedule {
         // The grid goes through the fire that is shown. One that is ahead is the next to come.
-        Schedule::Every { every, start_at: None, .. } => {
+        Schedule::Every { .. } | Schedule::Cron { .. } => {
+            let Some((every, None)) = fixed else { return };
             let shown = progress.next_run_at.unwrap_or(now);
             let before = shown - SignedDuration::from_nanos(if shown > now { every.as_nanos() } else { 0 });
             progress.state.anchor = Some(before);

@@ -52,6 +52,58 @@ fn one_that_never_comes_again_is_refused() {
     );
 }
 
+#[test]
+fn a_distance_is_counted_in_real_time_from_the_creation_or_start_at() {
+    check("cron=@every_10s", "3 create; next=13; 13 start; 14 ok; next=23; 23 start; 33 skip @33; 34 ok; 43 start");
+    check("cron=@Every__1m30s zone=Asia/Kolkata", "5 create; next=95");
+    check("cron=@every_10s start=25", "0 create; next=25; 25 start; 26 ok; 35 start");
+    check("cron=@every_10s start=3", "100 create; next=103; 103 start");
+    // As with an `every` of the same job.
+    let jitter = "0 create; 22.994840897 start @20; 23 ok";
+    check("cron=@every_10s jitter=10s start=20", jitter);
+    check("every=10s jitter=10s start=20", jitter);
+}
+
+#[test]
+fn a_distance_goes_on_through_a_restart_a_pause_and_a_clock_that_steps() {
+    check("cron=@every_10s", "3 create; 13 start; 14 ok; down; 27 up; next=33; 33 start");
+    check("cron=@every_10s", "3 create; 4 pause; next=none; 27 resume; next=33; 33 start");
+    check("cron=@every_10s", "3 create; 5 clock 45; 45 start @43; next=53; 46 ok; clock 5; next=53");
+    // Another distance counts from the change on; so does another text for the same.
+    check("cron=@every_10s", "3 create; 5 patch cron=@every_20s; next=25; 6 patch cron=@every_20s; next=25");
+    check("cron=@every_60s", "3 create; 5 patch cron=@every_1m; next=65; 6 patch cron=*_*_*_*_*; next=60");
+}
+
+#[test]
+fn a_distance_comes_to_an_end() {
+    check("cron=@every_10s max=2", "0 create; 10 start; 11 ok; 20 start; enabled=false; 21 ok; wake=none");
+    check("cron=@every_10s end=15", "0 create; 10 start; enabled=false; 11 ok; wake=none");
+    check("cron=@every_10s end=9", "0 create -> /schedule/end_at");
+    // Like an `every`, it is not done at the end of time.
+    check("cron=@every_87600h", "253402207000 create; next=none; enabled=true; wake=none");
+}
+
+/// No grid is so fine that the loop does nothing else, and none stands still.
+#[test]
+fn a_file_may_hold_any_distance() {
+    let file =
+        |text: &str| json!({"schedule": {"kind": "cron", "cron": text}, "state": {"anchor": "1970-01-01T00:00:00Z"}});
+    check_file(&file("@every 30ms"), "0 up; 0.03 start; 0.04 ok; 0.15 start");
+    for text in ["@every 0s", "@every -5m", "@every", "@every 5"] {
+        check_file(&file(text), "0 up; next=none; enabled=true; wake=none");
+    }
+}
+
+/// Without an anchor the next instant has the phase that people know.
+#[test]
+fn a_file_without_an_anchor_keeps_the_phase_that_it_shows() {
+    let schedule = json!({"kind": "cron", "cron": "@every 10s"});
+    check_file(
+        &json!({"schedule": schedule, "next_run_at": "1970-01-01T00:00:07Z"}),
+        "5 up; next=7; 7 start; 8 ok; 17 start",
+    );
+}
+
 /// As a hand may have put it there. Such a job is kept and never fires.
 #[test]
 fn a_file_may_hold_what_makes_no_sense() {

@@ -37,12 +37,33 @@ fn every_is_100_ms_to_10_years() {
 }
 
 #[test]
+fn a_distance_by_cron_has_the_same_limits() {
+    let cron = |cron: &str| json!({"schedule": {"kind": "cron", "cron": cron}});
+    check_taken(&cron("@every 100ms"));
+    check_taken(&cron(" @EVERY\t+87600h "));
+    for wrong in ["@every 99.999999ms", "@every 0", "@every -5m", "@every 87600h0m0.000000001s"] {
+        check_refused(&cron(wrong), "/schedule/cron", "accepted are 100ms to 87600h");
+    }
+    for wrong in ["@every", "@every 5", "@every 1h 30m"] {
+        check_refused(&cron(wrong), "/schedule/cron", "@every takes a duration: ");
+    }
+    check_refused(&cron("@every5m"), "/schedule/cron", "and @every with a duration, such as @every 5m");
+    check_refused(&cron(&format!("@every {}5m", "0".repeat(256))), "/schedule/cron", "at most 256 bytes");
+}
+
+#[test]
 fn jitter_is_at_most_every() {
-    let jitter = |jitter: &str| json!({"schedule": {"kind": "every", "every": "5m", "jitter": jitter}});
-    check_taken(&jitter("0s"));
-    check_taken(&jitter("5m"));
-    check_refused(&jitter("5m0.000000001s"), "/schedule/jitter", "which is 5m");
-    check_refused(&jitter("-1ns"), "/schedule/jitter", "accepted are 0s to `every`");
+    for schedule in [json!({"kind": "every", "every": "5m"}), json!({"kind": "cron", "cron": "@every 5m"})] {
+        let jitter = |jitter: &str| {
+            let mut schedule = schedule.clone();
+            schedule["jitter"] = jitter.into();
+            json!({ "schedule": schedule })
+        };
+        check_taken(&jitter("0s"));
+        check_taken(&jitter("5m"));
+        check_refused(&jitter("5m0.000000001s"), "/schedule/jitter", "which is 5m");
+        check_refused(&jitter("-1ns"), "/schedule/jitter", "accepted are 0s to `every`");
+    }
 }
 
 #[test]
