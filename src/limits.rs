@@ -179,6 +179,12 @@ pub const SHUTDOWN_REQUESTS_SECS: u64 = 5;
 pub const LOG_FLUSH_MILLIS: u64 = 1_000;
 /// How often the daemon looks whether its parts live; each also says so itself where it can.
 pub const PARTS_LOOK_SECS: u64 = 10;
+/// How many fires a preview shows at most: of the dearest expression with a jitter they take some 9 ms.
+pub const PREVIEW_COUNT_MAX: usize = 1_000;
+/// How many where nobody says: a month of workdays, about.
+pub const PREVIEW_COUNT_DEFAULT: usize = 20;
+/// After so many fires a preview lets others have its thread: they take well below a millisecond.
+pub const PREVIEW_BITE: usize = 16;
 /// How many jobs a page of the list holds at most.
 pub const LIST_LIMIT_MAX: usize = 1_000;
 /// A list is written as text in pieces of about this size, each once the one before has left: of text a

@@ -11,7 +11,7 @@ const README_ZH: (&str, &str) = ("README.zh-CN.md", include_str!("../README.zh-C
 const ROUTES_SOURCE: &str = include_str!("../src/api/routes.rs");
 
 /// The README's version of the route table.
-const ROUTES: [&str; 10] = [
+const ROUTES: [&str; 12] = [
     "POST /jobs",
     "GET /jobs",
     "GET /jobs/{id}",
@@ -20,6 +20,8 @@ const ROUTES: [&str; 10] = [
     "POST /jobs/{id}/run-now",
     "POST /jobs/{id}/pause",
     "POST /jobs/{id}/resume",
+    "GET /jobs/{id}/next",
+    "POST /schedules/preview",
     "GET /health",
     "GET /ready",
 ];

@@ -42,6 +42,12 @@ impl ApiError {
         Self { field: Some(field.into()), ..Self::new(Status::BadRequest, "invalid", message) }
     }
 
+    /// A parameter of the query makes no sense: 400.
+    pub(super) fn parameter(name: &str, value: &str, accepted: &str) -> Self {
+        let message = format!("the parameter {name}={value:?} is not valid; accepted are {accepted}");
+        Self::new(Status::BadRequest, "invalid", message)
+    }
+
     /// There is no such thing: 404.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(Status::NotFound, "not_found", message)

@@ -83,7 +83,7 @@ fn show_job(status: Status, job: &Job) -> Reply {
 }
 
 /// The id in the path. What is no id names no job.
-fn id(request: &Request<'_>) -> Result<JobId, ApiError> {
+pub(super) fn id(request: &Request<'_>) -> Result<JobId, ApiError> {
     JobId::parse(&request.id()?).map_err(|_| Refusal::NotFound.into())
 }
 

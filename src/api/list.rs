@@ -35,10 +35,7 @@ impl Query {
     pub(super) fn read<'a>(pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Result<Self, ApiError> {
         let mut query = Self::default();
         for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
-            let refuse = |accepted: &str| {
-                let message = format!("the parameter {name}={value:?} is not valid; accepted are {accepted}");
-                ApiError::new(Status::BadRequest, "invalid", message)
-            };
+            let refuse = |accepted: &str| ApiError::parameter(&name, &value, accepted);
             match name.as_ref() {
                 "name" => query.filter.name = Some(value.as_ref().into()),
                 "enabled" => query.filter.enabled = Some(value.parse().map_err(|_| refuse("true and false"))?),

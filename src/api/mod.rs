@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::inbox::Client;
 use crate::job::Defaults;
 use crate::keys::KeyRing;
@@ -21,6 +23,7 @@ mod frame;
 pub mod guard;
 mod jobs;
 mod list;
+mod preview;
 mod probes;
 mod refusal;
 mod reply;
@@ -46,4 +49,6 @@ pub struct Api {
     pub jobs: Client,
     /// What a job has where it names nothing.
     pub defaults: Defaults,
+    /// Tells what time it is.
+    pub clock: fn() -> Timestamp,
 }

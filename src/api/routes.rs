@@ -8,7 +8,7 @@ use super::endpoint::endpoint;
 use super::error::ApiError;
 use super::frame::Frame;
 use super::reply::Reply;
-use super::{Api, jobs, probes};
+use super::{Api, jobs, preview, probes};
 
 /// `HEAD` is answered where `GET` is, with the same headers; the library leaves out the body.
 const READ: [Method; 2] = [Method::Get, Method::Head];
@@ -28,6 +28,8 @@ pub(super) fn service(api: &Api) -> impl Handler + use<> {
         .any(&READ, "/jobs/:id", endpoint(api, jobs::show))
         .patch("/jobs/:id", endpoint(api, jobs::change))
         .delete("/jobs/:id", endpoint(api, jobs::delete))
+        .any(&READ, "/jobs/:id/next", endpoint(api, preview::of_job))
+        .post("/schedules/preview", endpoint(api, preview::of_schedule))
         .post("/jobs/:id/run-now", endpoint(api, jobs::run_now))
         .post("/jobs/:id/pause", endpoint(api, jobs::pause))
         .post("/jobs/:id/resume", endpoint(api, jobs::resume))

@@ -14,6 +14,7 @@ use trillium::{Conn, Handler, Info};
 
 use super::guard::{Deadlines, Guard};
 use super::{Api, Server};
+use crate::clock;
 use crate::config::Host;
 use crate::engine::{self, Engine};
 use crate::inbox::inbox;
@@ -44,6 +45,7 @@ pub(super) fn api() -> Api {
         // Nobody reads these letters: whoever writes one is told that the service is about to end.
         jobs: inbox(share(engine).1).0,
         defaults,
+        clock: clock::now,
     }
 }
 

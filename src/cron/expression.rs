@@ -22,6 +22,7 @@ pub struct Expression {
     /// Bit `n` of the whole stands for the year 1970 + `n`.
     years: [u64; 4],
     hour_kind: HourKind,
+    is_drawn: bool,
 }
 
 /// What the hour field asks for when the clock changes.
@@ -65,11 +66,18 @@ impl Expression {
             days: Days::parse(day, weekday, id)?,
             years: years(year, id)?,
             hour_kind: if hour.contains(['*', '/']) { HourKind::Open } else { HourKind::Fixed },
+            // No name of a month or a day begins so.
+            is_drawn: fields.iter().any(|field| field.split(',').any(|item| item.starts_with(['H', 'h']))),
         };
         match expression.at_or_after(DateTime::MIN) {
             Some(_) => Ok(expression),
             None => Err(format!("no date from {YEAR_FIRST} to {YEAR_LAST} matches, so it would never fire")),
         }
+    }
+
+    /// Whether it has an `H`, and so is another for another id.
+    pub fn is_drawn(&self) -> bool {
+        self.is_drawn
     }
 
     pub(super) fn hour_kind(&self) -> HourKind {
@@ -223,6 +231,17 @@ mod tests {
         check("@yearly", "2024-01-01T00:00:01", &["2025-01-01T00:00:00"]);
         check(" @Weekly ", "2024-06-01T12:00:00", &["2024-06-02T00:00:00", "2024-06-09T00:00:00"]);
         check("\t0\t12  * * mon-FRI", "2024-06-01T12:00:00", &["2024-06-03T12:00:00"]);
+    }
+
+    #[test]
+    fn an_h_is_told_of() {
+        let is_drawn = |text: &str| Expression::parse(text, "id").expect(text).is_drawn();
+        for text in ["H * * * *", "0 1,h(2-3) * * *", "0 0 * * 1,H", "H/2 0 0 * * *"] {
+            assert!(is_drawn(text), "{text}");
+        }
+        for text in ["0 0 * MAR THU,1", "@hourly", "@monthly"] {
+            assert!(!is_drawn(text), "{text}");
+        }
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Daemon {
             late_warn: config.late_warn.to_std(),
             bites: Bites::default(),
         };
-        let api = Api { keys: ring, vitals: Arc::clone(&vitals), jobs: client.clone(), defaults };
+        let api = Api { keys: ring, vitals: Arc::clone(&vitals), jobs: client.clone(), defaults, clock: clock::now };
         let connections = config.max_connections.unwrap_or_else(|| connections_default(descriptors));
         let scheduler = scheduler::Scheduler::new(parts);
         // Bound before anything fires, so that a process on a taken port calls nobody. By then the folder is

@@ -45,7 +45,7 @@ impl Engine {
 }
 
 /// A fire that is due: it begins a run, or waits, or is skipped, or comes too late.
-fn fire(job: &mut Job, due_at: Timestamp, now: Timestamp, events: &mut Vec<Event>) {
+pub(super) fn fire(job: &mut Job, due_at: Timestamp, now: Timestamp, events: &mut Vec<Event>) {
     match job.spec.schedule {
         Schedule::Once { run_at } if is_too_old(job, run_at, now) => {
             plan(job, None);

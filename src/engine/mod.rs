@@ -18,6 +18,7 @@ mod attempt;
 mod blocks;
 mod calendar;
 mod catch_up;
+mod coming;
 mod command;
 mod fire;
 mod flight;
@@ -36,10 +37,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+pub use coming::{Coming, coming};
 pub use command::{Command, Planned, Refusal};
 pub use flight::{Event, EventKind, Start, Token, Turn};
 pub use outcome::{Outcome, Verdict};
 pub use page::{Filter, Kind, Page};
+pub use plan::new_job;
 pub use record::Record;
 
 use crate::job::{Job, JobId, Phase, Progress};

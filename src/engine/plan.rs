@@ -61,10 +61,19 @@ impl Engine {
         if self.job(&spec.id).is_some() {
             return Err(Refusal::Taken);
         }
-        let job = fresh(spec, enabled, now);
-        check_ahead(&job, now)?;
-        Ok(put(job))
+        Ok(put(new_job(spec, enabled, now)?))
     }
+}
+
+/// A job as it is made at `now`.
+///
+/// # Errors
+///
+/// Its schedule has no fire.
+pub fn new_job(spec: &Arc<Spec>, enabled: bool, now: Timestamp) -> Result<Job, Refusal> {
+    let job = fresh(spec, enabled, now);
+    check_ahead(&job, now)?;
+    Ok(job)
 }
 
 fn patched(present: &Job, patch: &Patch, now: Timestamp) -> Result<Planned, Refusal> {

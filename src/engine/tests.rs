@@ -3,6 +3,7 @@
 mod after;
 mod bounds;
 mod clock;
+mod coming;
 mod commands;
 mod cron;
 mod every;

@@ -73,7 +73,7 @@ impl HttpCall {
 }
 
 impl Schedule {
-    fn check(&self, id: &JobId, problems: &mut Vec<Invalid>) {
+    pub(super) fn check(&self, id: &JobId, problems: &mut Vec<Invalid>) {
         let (field, start_at) = match *self {
             Self::Once { .. } => return,
             Self::Every { start_at, .. } => ("/schedule/every", start_at),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{GoDuration, Invalid, JobId};
-use crate::cron::{self, Expression};
+use crate::cron::{self, ClockChange, Expression};
 use crate::limits::CRON_BYTES_MAX;
 
 /// An expression as it was given, and what it means for its job. Either part may make no sense, as a file may hold it:
@@ -90,6 +90,22 @@ impl Cron {
     /// The zone's name.
     pub fn zone_name(&self) -> &str {
         &self.zone_name
+    }
+
+    /// The zone, where there is one of that name.
+    pub fn zone(&self) -> Option<&TimeZone> {
+        self.zone.as_ref()
+    }
+
+    /// Whether the job's id decides what it means.
+    pub(super) fn is_drawn(&self) -> bool {
+        matches!(self.meaning, Some(Meaning::Times(expression)) if expression.is_drawn())
+    }
+
+    /// What a change of the clock makes of an instant.
+    pub(super) fn clock_change(&self, instant: Timestamp) -> Option<ClockChange> {
+        let (expression, zone) = self.times()?;
+        cron::clock_change(expression, zone, instant)
     }
 
     /// The first instant that is later than `time`. An `@every` has none by itself: it is counted from its job's anchor.

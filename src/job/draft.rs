@@ -166,7 +166,7 @@ pub(super) struct HttpDraft {
 /// The key `schedule`, of every kind.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct ScheduleDraft {
+pub struct ScheduleDraft {
     pub(super) kind: Field<Box<str>>,
     pub(super) run_at: Field<Timestamp>,
     pub(super) every: Field<GoDuration>,

@@ -157,6 +157,28 @@ impl HttpDraft {
 }
 
 impl ScheduleDraft {
+    /// A definition that has this schedule, checked as that of a new job, and says nothing else: enough to ask when
+    /// such a job would fire.
+    pub fn into_spec(self, id: JobId) -> Result<Spec, Invalid> {
+        let mut schedule = self.into_schedule(Strictness::Request)?;
+        schedule.read_for(&id);
+        let mut problems = Vec::new();
+        schedule.check(&id, &mut problems);
+        match problems.into_iter().next() {
+            Some(problem) => Err(problem),
+            None => Ok(Spec {
+                id,
+                name: "".into(),
+                http: HttpDraft::default().into_call(),
+                schedule,
+                timeout: GoDuration::ZERO,
+                max_retries: 0,
+                retry_backoff: GoDuration::ZERO,
+                policy: Policy::default(),
+            }),
+        }
+    }
+
     pub(super) fn into_schedule(self, strictness: Strictness) -> Result<Schedule, Invalid> {
         let strict = strictness == Strictness::Request;
         let kind = self.kind.set().unwrap_or_default();

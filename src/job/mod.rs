@@ -19,7 +19,7 @@ mod tests;
 mod time;
 
 pub use cron::Cron;
-pub use draft::{File, JobDraft, OverridesDraft, PauseDraft, Request, Source, StateDraft};
+pub use draft::{File, JobDraft, OverridesDraft, PauseDraft, Request, ScheduleDraft, Source, StateDraft};
 pub use duration::GoDuration;
 pub use field::{Field, FieldValue};
 pub use http::{HttpCall, Overrides};

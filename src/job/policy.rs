@@ -11,7 +11,7 @@ use crate::limits::{MISFIRE_WINDOW_HOURS_MAX, OVERLAP_MAX_MAX, RETRY_BACKOFF_HOU
 pub struct Policy {
     /// What becomes of fires that were due while nothing could run.
     pub misfire: Misfire,
-    /// Fires that are longer past than this are missed whatever `misfire` says.
+    /// Fires that were planned for an instant longer past than this are missed whatever `misfire` says.
     pub misfire_window: Option<GoDuration>,
     /// What becomes of a fire that is due while a run is going.
     pub overlap: Overlap,
@@ -104,9 +104,13 @@ impl Policy {
             let message = "says how old a fire may be that is made up for; it is taken with misfire once or all";
             problems.push(Invalid::new("/misfire_window", message));
         }
-        if let Some(retry_for) = self.retry_for.filter(|retry_for| *retry_for <= jitter) {
-            let message = format!("{retry_for} may be over before a fire is due; accepted is more than the jitter");
-            problems.push(Invalid::new("/retry_for", format!("{message}, which is {jitter}")));
+        // Both count from the instant that a fire is planned for.
+        for (field, bound) in [("/misfire_window", self.misfire_window), ("/retry_for", self.retry_for)] {
+            if let Some(bound) = bound.filter(|bound| *bound <= jitter) {
+                let accepted = format!("accepted is more than the jitter, which is {jitter}");
+                let message = format!("{bound} may be over before a fire is due; {accepted}");
+                problems.push(Invalid::new(field, message));
+            }
         }
         if let Overlap::Allow { max } = self.overlap
             && !(2..=OVERLAP_MAX_MAX).contains(&max)

@@ -1,8 +1,10 @@
 //! When a job is to fire: the grid of its instants.
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Cron, GoDuration, JobId};
+use crate::cron::ClockChange;
 
 /// The plan of a job as its client gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +93,27 @@ impl Schedule {
             Self::Every { start_at: None, .. } | Self::Cron { start_at: None, .. } => self.distance(),
             _ => None,
         }
+    }
+
+    /// The zone whose clock it is shown on: UTC where it names none.
+    pub fn zone(&self) -> TimeZone {
+        match self {
+            Self::Cron { cron, .. } => cron.zone().cloned().unwrap_or(TimeZone::UTC),
+            Self::Once { .. } | Self::Every { .. } | Self::After { .. } => TimeZone::UTC,
+        }
+    }
+
+    /// What a change of the clock makes of one of its instants.
+    pub fn clock_change(&self, instant: Timestamp) -> Option<ClockChange> {
+        match self {
+            Self::Cron { cron, .. } => cron.clock_change(instant),
+            Self::Once { .. } | Self::Every { .. } | Self::After { .. } => None,
+        }
+    }
+
+    /// Whether the job's id decides when it fires: by a jitter or by an `H`.
+    pub fn is_drawn(&self) -> bool {
+        self.jitter() > GoDuration::ZERO || matches!(self, Self::Cron { cron, .. } if cron.is_drawn())
     }
 
     /// Whether it may come to an end, other than the end of time.

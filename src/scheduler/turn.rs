@@ -272,8 +272,8 @@ impl Scheduler {
         let let_go = engine.take_let_go();
         drop(engine);
         for token in let_go {
-            // One that finds no room only holds its worker for longer.
-            let _ = token; // CANCELS
+            // One that finds no room only holds its worker for longer; and where nobody listens the process ends.
+            let _ = self.parts.cancels.try_send(token);
         }
         self.answer_synced();
     }

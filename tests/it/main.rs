@@ -27,6 +27,7 @@ mod older_file;
 mod patch;
 mod plans;
 mod power_cuts;
+mod preview;
 mod read_only;
 mod ready;
 mod retries;

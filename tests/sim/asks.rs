@@ -105,8 +105,9 @@ impl Ask {
                 if let Some(schedule) = schedule {
                     spec.schedule = schedule;
                 }
-                let Policy { retry_for, retry_backoff_max, .. } = spec.policy;
-                let is_too_short = retry_for.is_some_and(|most| most <= spec.schedule.jitter());
+                let Policy { retry_for, retry_backoff_max, misfire_window, .. } = spec.policy;
+                let jitter = spec.schedule.jitter();
+                let is_too_short = [retry_for, misfire_window].into_iter().flatten().any(|most| most <= jitter);
                 if is_too_short || retry_backoff_max.is_some_and(|most| most < spec.retry_backoff) {
                     return invalid("/retry_for");
                 }

@@ -186,7 +186,7 @@ fn policy(random: &mut Random, jitter: GoDuration) -> Policy {
     let all = [Overlap::Skip, Overlap::Queue, Overlap::Allow { max: 2 }, Overlap::Allow { max: 3 }, Overlap::Replace];
     Policy {
         misfire,
-        misfire_window: some(random, &[1, 30, 1_800]).filter(|_| misfire != Misfire::Skip),
+        misfire_window: some(random, &[1, 30, 1_800]).filter(|most| *most > jitter && misfire != Misfire::Skip),
         overlap: *random.pick(&all),
         retry_backoff_max: some(random, &[20, 60]),
         retry_for: some(random, &[1, 20, 3_000]).filter(|most| *most > jitter),

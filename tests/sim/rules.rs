@@ -267,7 +267,7 @@ fn read_what_is_shown(job: &mut Job, now: Timestamp) {
                 progress.state.fired = Some(run_at);
             }
         }
-        Schedule::Every { .. } | Schedule::After { .. } | Schedule::Cron { .. } => {}
+        Schedule::After { .. } => {}
     }
 }
 

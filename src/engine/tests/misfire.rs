@@ -57,7 +57,7 @@ fn what_is_older_than_the_window_is_missed() {
     // Also by the time that it would be its turn.
     check(
         "every=10s misfire=all window=25s",
-        "0 create; down; 45 up; make-up @20-40 3; start @20; 56 skip @50; ok; missed @30; start @40",
+        "0 create; down; 45 up; make-up @20-40 3; start @20; 50 skip @50; 56 ok; missed @30; start @40",
     );
     // No attempt of it could begin.
     check("every=10s misfire=all retry-for=12s", "0 create; down; 45 up; make-up @40-40 1; start @40");

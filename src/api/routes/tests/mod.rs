@@ -31,15 +31,23 @@ fn check(line: &str, status: u16, error: Option<&str>) {
 
 #[test]
 fn every_route_is_there() {
-    for line in
-        ["GET /jobs", "GET /jobs/a", "GET /jobs/", "GET /jobs?limit=1", "GET /jobs/a.b_c~d-e/?x", "GET /jobs/%61b"]
-    {
+    for line in [
+        "GET /jobs",
+        "GET /jobs/a",
+        "GET /jobs/",
+        "GET /jobs?limit=1",
+        "GET /jobs/a.b_c~d-e/?x",
+        "GET /jobs/%61b",
+        "GET /jobs/a/next",
+        "HEAD /jobs/%61b/next/?count=3",
+    ] {
         check(line, 200, None);
     }
     for line in ["DELETE /jobs/a", "POST /jobs/a/run-now", "POST /jobs/a/pause", "POST /jobs/a/resume"] {
         check(line, 503, Some("unavailable"));
     }
     check("POST /jobs", 400, Some("invalid_json"));
+    check("POST /schedules/preview", 400, Some("invalid_json"));
     check("PATCH /jobs/a", 400, Some("invalid_json"));
     check("GET /jobs/%61%2Fb", 404, Some("not_found"));
     check("GET /health", 200, None);
@@ -76,6 +84,8 @@ fn a_wrong_method_is_405_with_what_is_allowed() {
         ("DELETE /jobs/", "GET, HEAD, POST"),
         ("POST /jobs/a", "DELETE, GET, HEAD, PATCH"),
         ("GET /jobs/a/run-now", "POST"),
+        ("POST /jobs/a/next", "GET, HEAD"),
+        ("GET /schedules/preview", "POST"),
         ("POST /health", "GET, HEAD"),
         ("DELETE /ready", "GET, HEAD"),
     ] {
