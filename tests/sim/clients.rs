@@ -224,7 +224,11 @@ const EXPRESSIONS: &[(&str, &str)] = &[
     ("* * * * *", "Europe/Berlin"),
     ("*/7 * * * *", "Asia/Kolkata"),
     ("0 30 2 * * *", "America/New_York"),
+    ("30 1 * * *", "America/New_York"),
+    ("*/20 * * * *", "America/New_York"),
     ("0 0 */2 29 2 ?", "UTC"),
+    ("0 0 1 1,3 *", "UTC"),
+    ("0 0 * * *", "Europe/Istanbul"),
     // A distance goes with it.
     ("@every", "Europe/Berlin"),
 ];

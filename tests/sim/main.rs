@@ -77,8 +77,8 @@ fn simulate_all(seeds: std::ops::Range<u64>) -> Tally {
 fn the_service_and_the_model_agree() {
     let tally = simulate_all(0..SEEDS);
     println!("{SEEDS} seeds: {tally:?}");
-    let Tally { turns, runs, acknowledged, crashes, power_cuts, snapshots, refused } = tally;
-    for happened in [turns, runs, acknowledged, crashes, power_cuts, snapshots, refused] {
+    let Tally { turns, runs, made_up, let_go, acknowledged, crashes, power_cuts, snapshots, refused } = tally;
+    for happened in [turns, runs, made_up, let_go, acknowledged, crashes, power_cuts, snapshots, refused] {
         assert!(happened > SEEDS / 10, "an idle simulation shows nothing: {tally:?}");
     }
 }

@@ -71,6 +71,8 @@ pub(crate) struct Model {
     done: Vec<Done>,
     /// How many runs began, for those who want to know whether anything happens at all.
     pub(crate) began: u64,
+    pub(crate) made_up: u64,
+    pub(crate) let_go: u64,
 }
 
 impl Model {
@@ -88,6 +90,8 @@ impl Model {
             deferred: VecDeque::new(),
             done: Vec::new(),
             began: 0,
+            made_up: 0,
+            let_go: 0,
         }
     }
 
@@ -204,7 +208,7 @@ impl Model {
         }
         for flight in self.flights.values_mut() {
             let is_gone = |(job, run): &(String, Uuid)| job == id && phases.get(run) != Some(&Phase::InFlight);
-            *flight = flight.take_if(|flight| !is_gone(flight));
+            self.let_go += u64::from(flight.take_if(|flight| is_gone(flight)).is_some());
         }
     }
 
@@ -249,6 +253,7 @@ impl Model {
             );
             assert_eq!(start.lateness, seen.now.duration_since(run.due_at));
             self.began += u64::from(run.attempts == 1);
+            self.made_up += u64::from(run.attempts == 1 && run.trigger == Trigger::CatchUp);
             let is_new = self.flights.insert(start.token.0, Some(queued)).is_none();
             assert!(is_new, "one token names two attempts");
             touched.insert(id.to_owned());

@@ -8,6 +8,10 @@ use std::thread;
 pub(crate) struct Tally {
     pub(crate) turns: u64,
     pub(crate) runs: u64,
+    /// Of them, those of fires that were missed first.
+    pub(crate) made_up: u64,
+    /// Attempts whose runs were cancelled, or whose jobs were deleted.
+    pub(crate) let_go: u64,
     pub(crate) acknowledged: u64,
     pub(crate) crashes: u64,
     pub(crate) power_cuts: u64,
@@ -19,6 +23,8 @@ impl Tally {
     pub(crate) fn add(&mut self, other: Self) {
         self.turns += other.turns;
         self.runs += other.runs;
+        self.made_up += other.made_up;
+        self.let_go += other.let_go;
         self.acknowledged += other.acknowledged;
         self.crashes += other.crashes;
         self.power_cuts += other.power_cuts;

@@ -104,7 +104,7 @@ impl World {
         let mut random = Random::new(seed);
         let climate = Climate::new(&mut random);
         let clients = Clients::new(&mut random);
-        let clocks = Clocks::new();
+        let clocks = Clocks::of(&mut random);
         let device = Device::new(Random::new(random.next()));
         let workers = 1 + random.index(3);
         let bites = bites(&mut random);
@@ -145,6 +145,8 @@ impl World {
         self.calm_down();
         self.stop();
         self.tally.runs = self.model.began;
+        self.tally.made_up = self.model.made_up;
+        self.tally.let_go = self.model.let_go;
         self.tally
     }
 

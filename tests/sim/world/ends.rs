@@ -66,8 +66,9 @@ impl World {
         self.process = None;
         self.sent.clear();
         self.reports.clear();
-        if self.random.per_mille(300) {
-            self.clocks.pass(Duration::from_secs(self.random.below(4_000)));
+        if self.random.per_mille(500) {
+            let most = *self.random.pick(&[10, 100, 4_000, 4_000, 100_000]);
+            self.clocks.pass(Duration::from_secs(self.random.below(most)));
         }
         loop {
             match Process::start(&self.device, &self.clocks, self.workers, self.bites) {
