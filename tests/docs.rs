@@ -11,13 +11,14 @@ const README_ZH: (&str, &str) = ("README.zh-CN.md", include_str!("../README.zh-C
 const ROUTES_SOURCE: &str = include_str!("../src/api/routes.rs");
 
 /// The README's version of the route table.
-const ROUTES: [&str; 12] = [
+const ROUTES: [&str; 13] = [
     "POST /jobs",
     "GET /jobs",
     "GET /jobs/{id}",
     "PATCH /jobs/{id}",
     "DELETE /jobs/{id}",
     "POST /jobs/{id}/run-now",
+    "POST /jobs/{id}/cancel",
     "POST /jobs/{id}/pause",
     "POST /jobs/{id}/resume",
     "GET /jobs/{id}/next",
