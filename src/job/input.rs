@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use super::draft::{HttpDraft, JobDraft, OverridesDraft, PauseDraft, Request, ScheduleDraft};
 use super::field::Headers;
 use super::policy::PolicyDraft;
-use super::{Bounds, Cron, Defaults, GoDuration, HttpCall, Invalid, JobId, Overrides, Policy, Schedule, Spec};
+use super::{
+    Bounds, Cron, Defaults, GoDuration, HttpCall, Invalid, JobId, Overrides, OwnPolicy, Policy, Schedule, Spec,
+};
 
 /// A change of a job: what is `None` stays as it is.
 #[derive(Debug, Default)]
@@ -101,7 +103,7 @@ impl Patch {
             timeout: self.timeout.unwrap_or(spec.timeout),
             max_retries: self.max_retries.unwrap_or(spec.max_retries),
             retry_backoff: self.retry_backoff.unwrap_or(spec.retry_backoff),
-            policy: self.policy.apply(&spec.policy),
+            policy: self.policy.apply(&spec.policy).into(),
         };
         self.policy.check_for(&changed.policy)?;
         if self.schedule.is_some() {
@@ -133,12 +135,12 @@ pub(super) fn check_kind(kind: Option<&str>) -> Result<(), Invalid> {
     }
 }
 
-pub(super) fn new_policy(draft: &PolicyDraft, strictness: Strictness) -> Result<Policy, Invalid> {
+pub(super) fn new_policy(draft: &PolicyDraft, strictness: Strictness) -> Result<OwnPolicy, Invalid> {
     let policy = draft.apply(&Policy::default());
     if strictness == Strictness::Request {
         draft.check_for(&policy)?;
     }
-    Ok(policy)
+    Ok(policy.into())
 }
 
 fn method_or_default(method: Option<Box<str>>) -> Box<str> {
@@ -174,7 +176,7 @@ impl ScheduleDraft {
                 timeout: GoDuration::ZERO,
                 max_retries: 0,
                 retry_backoff: GoDuration::ZERO,
-                policy: Policy::default(),
+                policy: OwnPolicy::default(),
             }),
         }
     }

@@ -26,7 +26,7 @@ pub use http::{HttpCall, Overrides};
 pub use id::JobId;
 pub use input::Patch;
 pub use json::{Shown, Stored};
-pub use policy::{Misfire, Overlap, Policy};
+pub use policy::{Misfire, Overlap, OwnPolicy, Policy};
 pub use progress::{CatchUp, Phase, Progress, Run, Span, State, Status, Trigger};
 pub use schedule::{Bounds, Grid, Instants, Schedule, just_before};
 pub use spec::{Defaults, Invalid, Job, Spec};

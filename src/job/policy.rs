@@ -1,5 +1,7 @@
 //! What a job asks for beyond the usual: after an outage, beside a run that is going, between attempts.
 
+use std::ops::Deref;
+
 use serde::ser::SerializeMap;
 
 use super::field::{Field, FieldValue, FromText};
@@ -50,6 +52,31 @@ pub enum Overlap {
     },
     /// The run is cancelled, and this one begins.
     Replace,
+}
+
+/// The policy of a job, which takes no room where it is the usual one: that of most jobs is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnPolicy(Option<Box<Policy>>);
+
+impl From<Policy> for OwnPolicy {
+    fn from(policy: Policy) -> Self {
+        Self((policy != Policy::default()).then(|| Box::new(policy)))
+    }
+}
+
+impl Deref for OwnPolicy {
+    type Target = Policy;
+
+    fn deref(&self) -> &Policy {
+        static USUAL: Policy = Policy {
+            misfire: Misfire::Skip,
+            misfire_window: None,
+            overlap: Overlap::Skip,
+            retry_backoff_max: None,
+            retry_for: None,
+        };
+        self.0.as_deref().unwrap_or(&USUAL)
+    }
 }
 
 impl Misfire {

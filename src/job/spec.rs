@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{GoDuration, HttpCall, JobId, Policy, Progress, Schedule};
+use super::{GoDuration, HttpCall, JobId, OwnPolicy, Progress, Schedule};
 
 /// What is to be called, when and how patiently. It changes only by a PATCH, as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Spec {
     /// How long after the end of an attempt the next one begins.
     pub retry_backoff: GoDuration,
     /// What it asks for beyond the usual.
-    pub policy: Policy,
+    pub policy: OwnPolicy,
 }
 
 /// A job as its owner holds it. The definition is shared with whoever reads it, because a body

@@ -98,14 +98,14 @@ impl Ask {
                     spec.name = name.as_str().into();
                 }
                 spec.max_retries = change.max_retries.unwrap_or(spec.max_retries);
-                let had = spec.policy;
-                spec.policy = change.policy.unwrap_or(had);
+                let had = *spec.policy;
+                spec.policy = change.policy.unwrap_or(had).into();
                 let schedule = change.schedule.clone().filter(|schedule| *schedule != spec.schedule);
                 let is_new = schedule.is_some();
                 if let Some(schedule) = schedule {
                     spec.schedule = schedule;
                 }
-                let Policy { retry_for, retry_backoff_max, misfire_window, .. } = spec.policy;
+                let Policy { retry_for, retry_backoff_max, misfire_window, .. } = *spec.policy;
                 let jitter = spec.schedule.jitter();
                 let is_too_short = [retry_for, misfire_window].into_iter().flatten().any(|most| most <= jitter);
                 if is_too_short || retry_backoff_max.is_some_and(|most| most < spec.retry_backoff) {

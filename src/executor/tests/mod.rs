@@ -118,7 +118,7 @@ fn attempt(http: HttpCall, timeout: &str) -> Start {
         timeout: timeout.parse().expect(timeout),
         max_retries: 0,
         retry_backoff: GoDuration::ZERO,
-        policy: crate::job::Policy::default(),
+        policy: crate::job::OwnPolicy::default(),
     };
     Start {
         token: Token(7),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{GoDuration, HttpCall, JobDraft, Policy, Request, Schedule, Spec, parse_time};
+use super::super::{GoDuration, HttpCall, JobDraft, OwnPolicy, Request, Schedule, Spec, parse_time};
 use super::{DEFAULTS, job, new, read};
 
 fn refused(keys: &Value) -> (String, String) {
@@ -32,7 +32,7 @@ fn what_is_left_out_gets_its_default() {
         timeout: DEFAULTS.timeout,
         max_retries: DEFAULTS.max_retries,
         retry_backoff: DEFAULTS.retry_backoff,
-        policy: Policy::default(),
+        policy: OwnPolicy::default(),
     };
     assert_eq!(new(&job(&json!({}))), Ok((expected, true)));
 }
