@@ -36,6 +36,9 @@ pub const MISFIRE_WINDOW_HOURS_MAX: i64 = 366 * 24;
 /// So many fires of a job are made up for at most, the latest of those that were missed: some of them may take
 /// days one by one, and finding them takes a start some milliseconds a job.
 pub const CATCH_UP_FIRES_MAX: u32 = 1_000;
+/// What all runs of a job that are going may send in the place of what it says: each record of the job's progress
+/// holds it.
+pub const OVERRIDES_BYTES_MAX: usize = 256 * 1024;
 /// The most runs of one job that may go at once; a target that needs more has jobs of its own for them.
 pub const OVERLAP_MAX_MAX: i64 = 100;
 /// How long after a change the snapshot begins: a person who opens `jobs.json` two seconds later

@@ -12,7 +12,6 @@ use trillium_router::RouterConnExt;
 use super::error::ApiError;
 use super::reply::Reply;
 use super::{Api, body};
-use crate::job::{Field, FieldValue};
 
 /// What an endpoint may know of a request.
 #[derive(Debug)]
@@ -45,14 +44,14 @@ impl Request<'_> {
         body::parse(&body::read(self.conn).await?)
     }
 
-    /// The same where a body may be left out: nothing, `null` and `""` are none.
+    /// The same where a body may be left out. What is no JSON object is none: older clients sent anything here.
     ///
     /// # Errors
     ///
     /// As above.
-    pub async fn optional_json<T: FieldValue>(&mut self) -> Result<Option<T>, ApiError> {
+    pub async fn optional_json<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ApiError> {
         let body = body::read(self.conn).await?;
-        if body.trim_ascii().is_empty() { Ok(None) } else { Ok(body::parse::<Field<T>>(&body)?.set()) }
+        if body.trim_ascii().starts_with(b"{") { body::parse(&body).map(Some) } else { Ok(None) }
     }
 
     /// The body as it came.

@@ -55,7 +55,7 @@ pub(super) async fn delete(api: &Api, request: Request<'_>) -> Answer {
 pub(super) async fn run_now(api: &Api, mut request: Request<'_>) -> Answer {
     let id = id(&request)?;
     let overrides: Option<OverridesDraft> = request.optional_json().await?;
-    let overrides = overrides.map(|draft| Box::new(draft.into_overrides()));
+    let overrides = overrides.map(|draft| Arc::new(draft.into_overrides()));
     let run_id = Uuid::now_v7();
     api.jobs.change(Command::RunNow { id, run_id, overrides }).await?;
     Ok(Reply::json(Status::Ok, &Done { message: "run started", run_id: Some(run_id) }))

@@ -80,6 +80,7 @@ fn begin_attempt(job: &mut Job, run: Uuid, token: Token, now: Timestamp) -> Opti
         token,
         spec,
         run_id: run.id,
+        trigger: run.trigger,
         attempt: run.attempts,
         scheduled_at: run.scheduled_at,
         lateness: now.duration_since(run.due_at),

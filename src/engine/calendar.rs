@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::Event;
 use super::catch_up::{is_too_old, make_up};
-use crate::job::{GoDuration, Instants, Job, JobId, Misfire, Phase, Progress, Schedule, Spec, Status, just_before};
+use super::fire::{earliest_next, skip_behind};
+use crate::job::{GoDuration, Instants, Job, JobId, Misfire, Progress, Schedule, Spec, Status, just_before};
 
 /// The namespace of run ids (RFC 9562 §5.5). It is part of the contract with targets: the same
 /// job and instant give the same id on every machine.
@@ -59,20 +60,27 @@ pub(super) fn runs_are_used_up(job: &Job) -> bool {
 pub(super) fn delayed(job: &Job, ended: Timestamp) -> Option<Timestamp> {
     let Schedule::After { after, start_at, bounds, .. } = job.spec.schedule else { return None };
     let next = ended.checked_add(SignedDuration::from_nanos(after.as_nanos())).ok()?;
-    let next = start_at.map_or(next, |start_at| next.max(start_at));
+    let next = unfired(job, start_at).map_or(next, |start_at| next.max(start_at));
     let is_named = after > GoDuration::ZERO && bounds.end_at.is_none_or(|end_at| next <= end_at);
     (is_named && !runs_are_used_up(job)).then_some(next)
+}
+
+/// The first instant of an `after`, if it was not taken yet.
+fn unfired(job: &Job, start_at: Option<Timestamp>) -> Option<Timestamp> {
+    start_at.filter(|start_at| job.progress.state.fired.is_none_or(|fired| fired < *start_at))
 }
 
 /// The first instant of a schedule that begins, or begins again, at `now`.
 pub(super) fn first_instant(job: &Job, now: Timestamp) -> Option<Timestamp> {
     match job.spec.schedule {
         Schedule::Once { .. } => None,
-        Schedule::After { start_at: Some(start_at), bounds, .. } if start_at > now => {
-            let is_named = bounds.end_at.is_none_or(|end_at| start_at <= end_at);
-            (is_named && is_sound(job) && !runs_are_used_up(job)).then_some(start_at)
-        }
-        Schedule::After { .. } => delayed(job, now),
+        Schedule::After { start_at, bounds, .. } => match unfired(job, start_at).filter(|start_at| *start_at > now) {
+            Some(start_at) => {
+                let is_named = bounds.end_at.is_none_or(|end_at| start_at <= end_at);
+                (is_named && is_sound(job) && !runs_are_used_up(job)).then_some(start_at)
+            }
+            None => delayed(job, now),
+        },
         Schedule::Every { .. } | Schedule::Cron { .. } => {
             next_instant(job, job.progress.state.fired.map_or(now, |fired| fired.max(now)))
         }
@@ -135,6 +143,8 @@ pub(super) fn plan_from(job: &mut Job, now: Timestamp) -> Option<Timestamp> {
             miss(&mut job.progress, run_at);
             Some(run_at)
         }
+        // Its end plans the next one.
+        Schedule::After { .. } if job.progress.state.is_running() => None,
         Schedule::Every { .. } | Schedule::After { .. } | Schedule::Cron { .. } => {
             plan_or_finish(job, first_instant(job, now));
             None
@@ -143,23 +153,32 @@ pub(super) fn plan_from(job: &mut Job, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// Takes back what waits to be run: a pause and another schedule leave only what goes.
-pub(super) fn forget_waiting(job: &mut Job) {
+pub(super) fn forget_waiting(job: &mut Job, why: &'static str, events: &mut Vec<Event>) {
     job.progress.state.held = false;
     job.progress.state.catch_up = None;
-    job.progress.state.runs_going.retain(|run| run.phase != Phase::Behind);
+    skip_behind(job, why, events);
 }
 
-/// Stops a job from firing. A run that goes is not touched, nor is the outcome of a `once` that is done.
-pub(super) fn pause(job: &mut Job, until: Option<Timestamp>) {
-    job.progress.paused_until = until;
+/// Stops a job from firing. A run that goes is not touched, nor is the outcome of a `once` that is done. One whose
+/// schedule is over has nothing to come back to.
+pub(super) fn pause(job: &mut Job, until: Option<Timestamp>, now: Timestamp, events: &mut Vec<Event>) {
+    job.progress.paused_until = until.filter(|_| !is_over(job, now));
+    forget_waiting(job, "the job was paused before its turn", events);
     if !std::mem::replace(&mut job.progress.enabled, false) {
         return;
     }
-    forget_waiting(job);
     plan(job, None);
     if !once_is_done(job) {
         job.progress.last_status = Status::Paused;
         job.progress.last_error = "".into();
+    }
+}
+
+/// Whether nothing comes of the schedule any more.
+fn is_over(job: &Job, now: Timestamp) -> bool {
+    match job.spec.schedule {
+        Schedule::Once { .. } => once_is_taken(job),
+        ref schedule => schedule.is_finite() && is_sound(job) && first_instant(job, now).is_none(),
     }
 }
 
@@ -181,7 +200,6 @@ pub(super) fn miss(progress: &mut Progress, run_at: Timestamp) {
 pub(super) fn anchor(job: &mut Job, now: Timestamp) {
     job.progress.state.fired = None;
     job.progress.state.runs = 0;
-    forget_waiting(job);
     let schedule = &job.spec.schedule;
     let counts = matches!(schedule, Schedule::Once { .. }) || schedule.anchored_distance().is_some();
     job.progress.state.anchor = counts.then_some(now);
@@ -219,8 +237,7 @@ pub(super) fn plan_after_restart(job: &mut Job, now: Timestamp, events: &mut Vec
         }
         Schedule::After { .. } => {
             job.progress.state.held = false;
-            let waits_for_end = job.progress.state.is_running() && job.progress.next_run_at.is_none();
-            if !waits_for_end && !is_made_up(job, now) && !delay_still_stands(job, now) {
+            if job.progress.state.is_running() || !(is_made_up(job, now) || delay_still_stands(job, now)) {
                 plan_from(job, now);
             }
             None
@@ -249,6 +266,9 @@ fn plan_grid_after_restart(job: &mut Job, now: Timestamp, events: &mut Vec<Event
     {
         make_up(job, first, last, now, events);
         job.progress.state.fired = Some(last);
+        // The jitter of one that has passed may still lie ahead.
+        let next = next_instant(job, last.max(earliest_next(&job.spec.schedule, now)));
+        return plan_or_finish(job, next);
     }
     plan_from(job, now);
 }

@@ -4,12 +4,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::calendar::instants;
 use super::{Event, EventKind};
-use crate::job::{GoDuration, Instants, Job, Misfire, Span, just_before};
+use crate::job::{GoDuration, Job, Misfire, Span, just_before};
 use crate::limits::CATCH_UP_FIRES_MAX;
 
 /// Whether the fire of an instant comes too late to be made up for.
 pub(super) fn is_too_old(job: &Job, instant: Timestamp, now: Timestamp) -> bool {
-    let age = i64::try_from(now.as_nanosecond() - instant.as_nanosecond()).unwrap_or(i64::MAX);
+    let age = now.as_nanosecond() - instant.as_nanosecond();
+    let age = i64::try_from(age.max(0)).unwrap_or(i64::MAX);
     job.spec.policy.is_too_old(GoDuration::from_nanos(age))
 }
 
@@ -17,6 +18,10 @@ pub(super) fn is_too_old(job: &Job, instant: Timestamp, now: Timestamp) -> bool 
 pub(super) fn make_up(job: &mut Job, first: Timestamp, last: Timestamp, now: Timestamp, events: &mut Vec<Event>) {
     let Some(span) = worth_it(job, first, last, now) else { return };
     let catch_up = job.progress.state.catch_up.get_or_insert_default();
+    if job.spec.policy.misfire == Misfire::Once {
+        // The latest, whatever there was before.
+        catch_up.spans.clear();
+    }
     catch_up.spans.push(span);
     let mut too_many = catch_up.spans.iter().map(|span| span.left).sum::<u32>().saturating_sub(CATCH_UP_FIRES_MAX);
     while too_many > 0 && take_next(job).is_some() {
@@ -36,19 +41,10 @@ fn worth_it(job: &Job, first: Timestamp, last: Timestamp, now: Timestamp) -> Opt
         now.checked_sub(SignedDuration::from_nanos(most.as_nanos())).unwrap_or(Timestamp::MIN)
     });
     let first = if first < oldest { instants.after(just_before(oldest))? } else { first };
-    (first <= last).then(|| latest_of(&instants, first, last))
-}
-
-/// As many of the instants as are made up for at most: the last ones.
-fn latest_of(instants: &Instants<'_>, first: Timestamp, last: Timestamp) -> Span {
-    let (mut next, mut left) = (last, 1);
-    while left < CATCH_UP_FIRES_MAX
-        && let Some(before) = instants.latest(first, just_before(next))
-    {
-        next = before;
-        left += 1;
-    }
-    Span { next, last, left }
+    (first <= last).then(|| {
+        let (next, left) = instants.last_of(first, last, CATCH_UP_FIRES_MAX);
+        Span { next, last, left }
+    })
 }
 
 /// Takes the oldest one out.

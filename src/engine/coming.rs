@@ -22,6 +22,7 @@ pub struct Coming {
 ///
 /// Of a plan that lies ahead the jitter may have begun: the first instant is then earlier than `time`.
 pub fn coming(mut job: Job, time: Timestamp) -> impl Iterator<Item = Coming> {
+    let time = job.progress.paused_until.map_or(time, |until| time.max(until));
     let (shown, planned) = (job.progress.next_run_at, job.progress.state.planned);
     job.progress.state.runs_going.clear();
     job.progress.state.catch_up = None;

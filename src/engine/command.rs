@@ -34,7 +34,7 @@ pub enum Command {
         /// The id that the run will bear, a UUID v7; handed in, because it holds the time.
         run_id: Uuid,
         /// What it sends that its job does not say.
-        overrides: Option<Box<Overrides>>,
+        overrides: Option<Arc<Overrides>>,
     },
     /// `POST /jobs/{id}/pause`.
     Pause {

@@ -69,23 +69,20 @@ fn fire_once(job: &mut Job, run_at: Timestamp, due_at: Timestamp, now: Timestamp
     }
     plan(job, None);
     job.progress.state.fired = Some(run_at);
-    begin(job, Trigger::Schedule, run_at, due_at, now);
+    begin(job, Trigger::Schedule, run_at, due_at, now, events);
 }
 
-/// It overlaps with nothing: the end of the run that goes plans the next one.
+/// It meets no run: the end of one plans it.
 fn fire_after(job: &mut Job, due_at: Timestamp, now: Timestamp, events: &mut Vec<Event>) {
     let instant = job.progress.state.planned.unwrap_or(due_at);
     plan(job, None);
-    if job.progress.state.is_running() {
-        return;
-    }
     job.progress.state.fired = Some(instant);
     if is_too_old(job, instant, now) {
         events.push(Event::new(job, EventKind::Missed { scheduled_at: instant }));
         let next = delayed(job, now);
         return plan_or_finish(job, next);
     }
-    begin(job, Trigger::Schedule, instant, due_at, now);
+    begin(job, Trigger::Schedule, instant, due_at, now, events);
 }
 
 fn fire_repeated(job: &mut Job, due_at: Timestamp, now: Timestamp, events: &mut Vec<Event>) {
@@ -111,19 +108,17 @@ fn meet(job: &mut Job, instant: Timestamp, due_at: Timestamp, now: Timestamp, ev
     // A clock that stepped back and a schedule that was set anew may name an instant again whose run still goes.
     let is_same = job.progress.state.runs_going.iter().any(|run| run.id == id);
     if !is_same && has_room(job) {
-        return begin(job, Trigger::Schedule, instant, due_at, now);
+        return begin(job, Trigger::Schedule, instant, due_at, now, events);
     }
     match job.spec.policy.overlap {
         Overlap::Queue if !is_same => {
-            if let Some(older) = take_behind(job) {
-                skip(job, older.scheduled_at, "a newer fire took its place behind the run that was going", events);
-            }
+            skip_behind(job, "a newer fire took its place behind the run that was going", events);
             let run = Run { phase: Phase::Behind, ..new_run(job, Trigger::Schedule, instant, due_at, now) };
-            job.progress.state.runs_going.push(run);
+            push(job, run);
         }
         Overlap::Replace if !is_same => {
             cancel(job, &replaced_by(instant), events);
-            begin(job, Trigger::Schedule, instant, due_at, now);
+            begin(job, Trigger::Schedule, instant, due_at, now, events);
         }
         _ => skip(job, instant, "a run was still going", events),
     }
@@ -133,10 +128,10 @@ fn replaced_by(instant: Timestamp) -> String {
     format!("cancelled: the fire of {instant} took its place")
 }
 
-fn skip(job: &mut Job, instant: Timestamp, why: &str, events: &mut Vec<Event>) {
+fn skip(job: &mut Job, instant: Timestamp, why: &'static str, events: &mut Vec<Event>) {
     job.progress.last_status = Status::Skipped;
     job.progress.last_error = format!("skipped: {why} at {instant}").into();
-    events.push(Event::new(job, EventKind::Skipped { scheduled_at: instant }));
+    events.push(Event::new(job, EventKind::Skipped { scheduled_at: instant, why }));
 }
 
 /// Whether one more run may begin.
@@ -144,8 +139,14 @@ pub(super) fn has_room(job: &Job) -> bool {
     job.progress.state.active().count() < job.spec.policy.overlap.runs_max()
 }
 
-/// Takes out what waits for the end of the runs that go.
-pub(super) fn take_behind(job: &mut Job) -> Option<Run> {
+/// Skips what waits for the end of the runs that go.
+pub(super) fn skip_behind(job: &mut Job, why: &'static str, events: &mut Vec<Event>) {
+    if let Some(run) = take_behind(job) {
+        skip(job, run.scheduled_at, why, events);
+    }
+}
+
+fn take_behind(job: &mut Job) -> Option<Run> {
     let runs = &mut job.progress.state.runs_going;
     let index = runs.iter().position(|run| run.phase == Phase::Behind)?;
     Some(runs.remove(index))
@@ -172,13 +173,15 @@ pub(super) fn follow_up(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) 
         && let Some(instant) = take_worth_it(job, now, events)
     {
         let due_at = due_time(job, instant);
-        begin(job, Trigger::CatchUp, instant, due_at, now);
+        begin(job, Trigger::CatchUp, instant, due_at, now, events);
     }
-    if !job.progress.state.is_running()
-        && let Some(run) = take_behind(job)
-    {
-        count(job);
-        job.progress.state.runs_going.push(Run { phase: Phase::Queued, ..run });
+    if has_room(job) {
+        if let Some(run) = take_behind(job) {
+            push(job, Run { phase: Phase::Queued, ..run });
+            count(job, events);
+        }
+    } else if job.spec.policy.overlap != Overlap::Queue {
+        skip_behind(job, "a run was still going, and overlap is queue no more,", events);
     }
     let waits_for_end = matches!(job.spec.schedule, Schedule::After { .. }) && job.progress.state.is_running();
     if job.progress.enabled && job.progress.next_run_at.is_none() && !waits_for_end {
@@ -203,7 +206,7 @@ fn take_worth_it(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) -> Opti
 
 /// The instant behind which the next fire comes, whatever the grid. A file's grid may be finer than
 /// any that a client can make, and must not make the loop do nothing else.
-fn earliest_next(schedule: &Schedule, now: Timestamp) -> Timestamp {
+pub(super) fn earliest_next(schedule: &Schedule, now: Timestamp) -> Timestamp {
     let least = GoDuration::from_millis(EVERY_MILLIS_MIN);
     if schedule.distance().is_none_or(|every| every >= least) {
         return Timestamp::MIN;
@@ -211,20 +214,34 @@ fn earliest_next(schedule: &Schedule, now: Timestamp) -> Timestamp {
     now.checked_add(SignedDuration::from_nanos(least.as_nanos() - 1)).unwrap_or(now)
 }
 
-fn begin(job: &mut Job, trigger: Trigger, scheduled_at: Timestamp, due_at: Timestamp, now: Timestamp) {
+fn begin(
+    job: &mut Job,
+    trigger: Trigger,
+    scheduled_at: Timestamp,
+    due_at: Timestamp,
+    now: Timestamp,
+    events: &mut Vec<Event>,
+) {
     let run = new_run(job, trigger, scheduled_at, due_at, now);
+    push(job, run);
+    count(job, events);
+}
+
+/// Most jobs never have a second run beside one, so there is no room for it before.
+pub(super) fn push(job: &mut Job, run: Run) {
+    job.progress.state.runs_going.reserve_exact(1);
     job.progress.state.runs_going.push(run);
-    count(job);
 }
 
 /// Counts a run where that is bounded; the last one ends the schedule.
-fn count(job: &mut Job) {
+fn count(job: &mut Job, events: &mut Vec<Event>) {
     if job.spec.schedule.bounds().max_runs.is_none() {
         return;
     }
     job.progress.state.runs = job.progress.state.runs.saturating_add(1);
     if runs_are_used_up(job) {
         job.progress.state.catch_up = None;
+        skip_behind(job, "the last run of max_runs began before it", events);
         plan_or_finish(job, None);
     }
 }

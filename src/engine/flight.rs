@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use crate::job::{Job, Progress, Run, Span, Spec, Status};
+use crate::job::{Job, Progress, Run, Span, Spec, Status, Trigger};
 
 /// Names one attempt of this process, so that its end is never taken for another's: a deleted
 /// job may come back under its id, and its planned runs under theirs.
@@ -21,6 +21,8 @@ pub struct Start {
     pub spec: Arc<Spec>,
     /// The run's id, the same for all its attempts.
     pub run_id: Uuid,
+    /// What the run was begun by.
+    pub trigger: Trigger,
     /// 1, 2, …
     pub attempt: u32,
     /// The instant of the schedule that the run is for.
@@ -60,10 +62,12 @@ pub enum EventKind {
         /// Why, where it is no success.
         error: Box<str>,
     },
-    /// A fire was due while a run was going, or one that waited for its end gave way to a newer one.
+    /// A fire was due while a run was going, or one that waited for its end was given up.
     Skipped {
         /// The instant of the schedule.
         scheduled_at: Timestamp,
+        /// Why, in words that go on with "at" and the instant.
+        why: &'static str,
     },
     /// An instant passed while the job could not run.
     Missed {

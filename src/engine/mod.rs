@@ -259,11 +259,15 @@ impl Engine {
         let Self { table, queue, queue_end, let_go, .. } = self;
         let Entry { job, places, .. } = table.at_mut(slot);
         let runs = &job.progress.state.runs_going;
+        // A run that takes the place of one that waited for a worker waits there: else a job that is replaced again and
+        // again would never have its turn.
+        let mut freed = BTreeSet::new();
         let phase_of = |id: Uuid| runs.iter().find(|run| run.id == id).map(|run| run.phase);
         places.retain(|(run, place)| match (place, phase_of(*run)) {
             (Place::Queue(_), Some(Phase::Queued)) | (Place::Flight(_), Some(Phase::InFlight)) => true,
             (Place::Queue(number), _) => {
                 queue.remove(number);
+                freed.insert(*number);
                 false
             }
             (Place::Flight(token), _) => {
@@ -273,9 +277,13 @@ impl Engine {
         });
         for run in runs.iter().filter(|run| run.phase == Phase::Queued) {
             if places.iter().all(|(placed, _)| *placed != run.id) {
-                queue.insert(*queue_end, (slot, run.id));
-                places.push((run.id, Place::Queue(*queue_end)));
-                *queue_end += 1;
+                let number = freed.pop_first().unwrap_or_else(|| {
+                    *queue_end += 1;
+                    *queue_end - 1
+                });
+                queue.insert(number, (slot, run.id));
+                places.reserve_exact(1);
+                places.push((run.id, Place::Queue(number)));
             }
         }
         if places.is_empty() {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-
 use uuid::Uuid;
 
 use super::attempt::cancel;
-use super::calendar::{anchor, first_instant, fresh, instants, pause, plan, plan_from, resume};
-use super::fire::{follow_up, has_room};
+use super::calendar::{anchor, first_instant, forget_waiting, fresh, instants, pause, plan, plan_from, resume};
+use super::fire::{follow_up, has_room, push};
 use super::{Command, Engine, Planned, Record, Refusal};
 use crate::job::{Invalid, Job, JobId, Overrides, Patch, Phase, Run, Schedule, Spec, Trigger};
+use crate::limits::OVERRIDES_BYTES_MAX;
 
 impl Engine {
     /// What a command would change at `now`.
@@ -26,9 +26,7 @@ impl Engine {
                 let job = self.existing(id)?.clone();
                 Ok(Planned { record: Some(Record::Delete(id.clone())), job, events: Vec::new() })
             }
-            Command::RunNow { id, run_id, overrides } => {
-                run_now(self.existing(id)?, *run_id, overrides.as_deref(), now)
-            }
+            Command::RunNow { id, run_id, overrides } => run_now(self.existing(id)?, *run_id, overrides.as_ref(), now),
             Command::Pause { id, until } => paused(self.existing(id)?, *until, now),
             Command::Resume(id) => {
                 let (present, mut job) = self.begun(id)?;
@@ -79,43 +77,48 @@ pub fn new_job(spec: &Arc<Spec>, enabled: bool, now: Timestamp) -> Result<Job, R
 fn patched(present: &Job, patch: &Patch, now: Timestamp) -> Result<Planned, Refusal> {
     let spec = patch.apply(&present.spec).map_err(Refusal::Invalid)?;
     let mut job = present.clone();
+    let mut events = Vec::new();
     let new_schedule = spec.schedule != present.spec.schedule;
     let new_spec = spec != *present.spec;
     if new_spec {
         job.spec = Arc::new(spec);
     }
     if new_schedule {
+        forget_waiting(&mut job, "the schedule was changed before its turn", &mut events);
         anchor(&mut job, now);
         check_ahead(&job, now)?;
         plan_from(&mut job, now);
     }
-    let mut events = Vec::new();
     if job.spec.policy != present.spec.policy {
         // What waits for the end of a run may have room now.
         follow_up(&mut job, now, &mut events);
     }
     match patch.enabled {
         Some(true) => drop(resume(&mut job, now)),
-        Some(false) if job.progress.enabled => pause(&mut job, None),
-        Some(false) | None => {}
+        Some(false) => {
+            let until = job.progress.paused_until;
+            pause(&mut job, until, now, &mut events);
+        }
+        None => {}
     }
     let planned = if new_spec { put(job) } else { progressed(present, job) };
     Ok(Planned { events, ..planned })
 }
 
-fn run_now(present: &Job, id: Uuid, overrides: Option<&Overrides>, now: Timestamp) -> Result<Planned, Refusal> {
+fn run_now(present: &Job, id: Uuid, overrides: Option<&Arc<Overrides>>, now: Timestamp) -> Result<Planned, Refusal> {
     let mut job = present.clone();
     if !has_room(&job) {
         return Err(Refusal::Running);
     }
     if let Some(overrides) = overrides {
         overrides.check_for(&job.spec.http).map_err(Refusal::Invalid)?;
+        check_room(&job, overrides)?;
     }
     if matches!(job.spec.schedule, Schedule::After { .. }) {
         // Its end plans the next one.
         plan(&mut job, None);
     }
-    job.progress.state.runs_going.push(Run {
+    let run = Run {
         id,
         trigger: Trigger::Manual,
         scheduled_at: now,
@@ -124,11 +127,25 @@ fn run_now(present: &Job, id: Uuid, overrides: Option<&Overrides>, now: Timestam
         started_at: None,
         attempts: 0,
         phase: Phase::Queued,
-        overrides: overrides.cloned().map(Box::new),
-    });
+        overrides: overrides.cloned(),
+    };
+    push(&mut job, run);
     // From now on `last_run_at` alone does not tell whether a `once` was taken.
     job.progress.state.anchor.get_or_insert(now);
     Ok(progressed(present, job))
+}
+
+/// All that is written down of a job holds what its runs send.
+fn check_room(job: &Job, overrides: &Overrides) -> Result<(), Refusal> {
+    let going = job.progress.state.runs_going.iter().filter_map(|run| run.overrides.as_deref());
+    let bytes: usize = going.chain([overrides]).map(Overrides::bytes).sum();
+    if bytes <= OVERRIDES_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "{bytes} bytes are too many; accepted are {OVERRIDES_BYTES_MAX} in url, headers and body of all runs of the job that are going"
+    );
+    Err(Refusal::Invalid(Invalid::new("/body", message)))
 }
 
 fn paused(present: &Job, until: Option<Timestamp>, now: Timestamp) -> Result<Planned, Refusal> {
@@ -137,8 +154,9 @@ fn paused(present: &Job, until: Option<Timestamp>, now: Timestamp) -> Result<Pla
         return Err(Refusal::Invalid(Invalid::new("/until", message)));
     }
     let mut job = present.clone();
-    pause(&mut job, until);
-    Ok(progressed(present, job))
+    let mut events = Vec::new();
+    pause(&mut job, until, now, &mut events);
+    Ok(Planned { events, ..progressed(present, job) })
 }
 
 fn put(job: Job) -> Planned {
@@ -168,7 +186,8 @@ fn check_ahead(job: &Job, now: Timestamp) -> Result<(), Refusal> {
                 let accepted = format!("a time from the first instant after now ({now}) on");
                 return invalid("/schedule/end_at", format!("{end_at} leaves no instant; accepted is {accepted}"));
             }
-            invalid("/schedule/cron", format!("names no instant after now ({now}) and from start_at on"))
+            let field = if schedule.distance().is_some() { "/schedule" } else { "/schedule/cron" };
+            invalid(field, format!("names no instant after now ({now}) and from start_at on"))
         }
         Schedule::Every { .. } | Schedule::After { .. } | Schedule::Cron { .. } => Ok(()),
     }

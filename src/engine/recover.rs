@@ -71,6 +71,10 @@ fn is_found_once(before: &Progress, after: &Progress) -> bool {
 }
 
 fn recovered(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) {
+    if !job.progress.enabled {
+        // A hand has stopped the job in its file.
+        job.progress.state.catch_up = None;
+    }
     if let Some(scheduled_at) = plan_after_restart(job, now, events) {
         events.push(Event::new(job, EventKind::Missed { scheduled_at }));
     }

@@ -188,9 +188,9 @@ pub struct StateDraft {
     pub(super) fired: Field<Timestamp>,
     pub(super) runs: Field<i64>,
     pub(super) held: Field<bool>,
-    pub(super) catch_up: Vec<SpanDraft>,
+    pub(super) catch_up: Option<Vec<SpanDraft>>,
     pub(super) run: Field<RunDraft>,
-    pub(super) beside: Vec<RunDraft>,
+    pub(super) beside: Option<Vec<RunDraft>>,
 }
 
 /// One of `state.catch_up`.

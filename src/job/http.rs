@@ -43,6 +43,15 @@ pub struct Overrides {
     pub body: Option<Box<str>>,
 }
 
+impl Overrides {
+    /// How long all of it is together.
+    pub fn bytes(&self) -> usize {
+        let headers = self.headers.iter().flatten().map(|(name, value)| name.len() + value.len());
+        let texts = self.url.iter().chain(&self.body).map(|text| text.len());
+        headers.chain(texts).sum()
+    }
+}
+
 impl HttpCall {
     /// The call as one run makes it.
     #[must_use]

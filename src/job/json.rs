@@ -200,7 +200,7 @@ impl Serialize for Run {
             map.serialize_entry("retry_at", &Text(until))?;
         }
         if let Some(overrides) = &self.overrides {
-            map.serialize_entry("overrides", overrides)?;
+            map.serialize_entry("overrides", &**overrides)?;
         }
         map.end()
     }

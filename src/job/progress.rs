@@ -1,11 +1,13 @@
 //! What has become of a job: all that changes while it lives.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::Overrides;
+use crate::limits::CATCH_UP_FIRES_MAX;
 
 /// Everything about a job that its definition does not hold. A journal record of it is absolute:
 /// it replaces what was there.
@@ -66,6 +68,19 @@ pub struct Span {
     pub left: u32,
 }
 
+impl CatchUp {
+    /// The latest spans of a file, as far as they hold no more than is ever made up for; `None` where there are none.
+    pub(super) fn latest_of(mut spans: Vec<Span>) -> Option<Self> {
+        let mut room = CATCH_UP_FIRES_MAX;
+        for span in spans.iter_mut().rev() {
+            span.left = span.left.min(room);
+            room -= span.left;
+        }
+        spans.retain(|span| span.left > 0);
+        (!spans.is_empty()).then_some(Self { spans })
+    }
+}
+
 impl State {
     /// The runs that go, without one that waits behind them.
     pub fn active(&self) -> impl Iterator<Item = &Run> {
@@ -98,7 +113,7 @@ pub struct Run {
     /// What it does now.
     pub phase: Phase,
     /// What it sends that its job does not say.
-    pub overrides: Option<Box<Overrides>>,
+    pub overrides: Option<Arc<Overrides>>,
 }
 
 /// What a run was begun by.

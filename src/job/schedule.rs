@@ -183,6 +183,32 @@ impl Instants<'_> {
     }
 }
 
+impl Instants<'_> {
+    /// Of the instants from `first` to `last`, which are two, the last ones: which is the first of these, and how many
+    /// they are, at most `max`.
+    pub fn last_of(&self, first: Timestamp, last: Timestamp, max: u32) -> (Timestamp, u32) {
+        if let Source::Grid(grid) = self.source {
+            return grid.last_of(first, last, max);
+        }
+        let (mut next, mut count) = (first, 1);
+        while next < last && count <= max {
+            let Some(later) = self.after(next) else { break };
+            (next, count) = (later, count + 1);
+        }
+        if count <= max {
+            return (first, count);
+        }
+        // Counted from the end an instant costs much more, but these are no more than `max`.
+        (next, count) = (last, 1);
+        while count < max
+            && let Some(before) = self.latest(first, just_before(next))
+        {
+            (next, count) = (before, count + 1);
+        }
+        (next, count)
+    }
+}
+
 /// The end of what lies before `time`.
 pub fn just_before(time: Timestamp) -> Timestamp {
     time.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(Timestamp::MIN)
@@ -210,6 +236,14 @@ impl Grid {
         let time = time.as_nanosecond();
         let steps = if time < self.first { 0 } else { (time - self.first) / self.every + 1 };
         Timestamp::from_nanosecond(self.first + steps * self.every).ok()
+    }
+
+    /// As that of [`Instants`].
+    fn last_of(self, first: Timestamp, last: Timestamp, max: u32) -> (Timestamp, u32) {
+        let steps = (last.as_nanosecond() - first.as_nanosecond()) / self.every;
+        let kept = steps.min(i128::from(max) - 1);
+        let next = Timestamp::from_nanosecond(last.as_nanosecond() - kept * self.every).unwrap_or(first);
+        (next, u32::try_from(kept + 1).unwrap_or(1))
     }
 
     /// The last instant that is not later than `time`; `None` before the first.

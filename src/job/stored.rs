@@ -57,8 +57,9 @@ impl ProgressDraft {
 
 impl StateDraft {
     pub(super) fn into_state(self) -> Result<State, Invalid> {
-        let runs_going = self.run.set().into_iter().chain(self.beside).map(RunDraft::into_run);
-        let spans: Vec<Span> = self.catch_up.into_iter().map(SpanDraft::into_span).collect::<Result<_, _>>()?;
+        let runs_going = self.run.set().into_iter().chain(self.beside.into_iter().flatten()).map(RunDraft::into_run);
+        let spans: Vec<Span> =
+            self.catch_up.into_iter().flatten().map(SpanDraft::into_span).collect::<Result<_, _>>()?;
         Ok(State {
             anchor: self.anchor.set(),
             planned: self.planned.set(),
@@ -66,7 +67,7 @@ impl StateDraft {
             runs: u32::try_from(self.runs.set().unwrap_or(0))
                 .map_err(|_| Invalid::new("/state/runs", "must not be below zero or past 4,294,967,295"))?,
             held: self.held.set().unwrap_or(false),
-            catch_up: (!spans.is_empty()).then(|| Box::new(CatchUp { spans })),
+            catch_up: CatchUp::latest_of(spans).map(Box::new),
             runs_going: runs_going.collect::<Result<_, _>>()?,
         })
     }
@@ -114,7 +115,7 @@ impl RunDraft {
             attempts,
             phase,
             trigger: trigger.transpose()?.unwrap_or_default(),
-            overrides: self.overrides.set().map(|overrides| Box::new(overrides.into_overrides())),
+            overrides: self.overrides.set().map(|overrides| Arc::new(overrides.into_overrides())),
         })
     }
 }

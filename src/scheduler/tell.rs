@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::engine::{Event, EventKind, Start};
-use crate::job::{Run, Status};
+use crate::job::{Run, Status, Trigger};
 use crate::limits::{LATE_WARN_REST_SECS, WORKERS_BUSY_MILLIS};
 use crate::store::SnapshotDone;
 
@@ -49,12 +49,13 @@ pub(super) fn event(event: &Event, took: Option<Duration>) {
             error = error.as_ref(),
             "attempt failed"
         ),
-        EventKind::Skipped { scheduled_at } => tracing::warn!(
+        EventKind::Skipped { scheduled_at, why } => tracing::warn!(
             job_id,
             name,
             status = "skipped",
             scheduled_at = %scheduled_at,
-            "fire skipped: a run was still going"
+            error = why,
+            "fire skipped"
         ),
         EventKind::CatchUp { span } => tracing::warn!(
             job_id,
@@ -177,7 +178,9 @@ impl LateWatch {
     pub(super) fn started(&mut self, start: &Start, were_busy: bool, now: Instant) {
         let Ok(lateness) = Duration::try_from(start.lateness) else { return };
         let rest = Duration::from_secs(LATE_WARN_REST_SECS);
-        if start.attempt > 1 || lateness <= self.bound || self.told_at.is_some_and(|told| now < told + rest) {
+        // What is made up for is late by nature, and was told of.
+        let is_first = start.attempt == 1 && start.trigger != Trigger::CatchUp;
+        if !is_first || lateness <= self.bound || self.told_at.is_some_and(|told| now < told + rest) {
             return;
         }
         self.told_at = Some(now);

@@ -84,7 +84,7 @@ impl Ask {
                 runs::run_now(&mut job, *run_id, overrides.as_ref(), now);
             }
             Self::Pause { until: Some(until), .. } if *until <= now => return invalid("/until"),
-            Self::Pause { until, .. } => runs::pause(&mut job, *until),
+            Self::Pause { until, .. } => runs::pause(&mut job, *until, now),
             Self::Resume(_) => runs::resume(&mut job, now),
             Self::Cancel(_) => {
                 if !job.progress.state.is_running() {
@@ -112,6 +112,7 @@ impl Ask {
                     return invalid("/retry_for");
                 }
                 if is_new {
+                    rules::forget_waiting(&mut job, "the schedule was changed before its turn");
                     rules::anchor(&mut job, now);
                     check_ahead(&job, now)?;
                     rules::plan(&mut job, now);
@@ -121,8 +122,11 @@ impl Ask {
                 }
                 match change.enabled {
                     Some(true) => runs::resume(&mut job, now),
-                    Some(false) if job.progress.enabled => runs::pause(&mut job, None),
-                    _ => {}
+                    Some(false) => {
+                        let until = job.progress.paused_until;
+                        runs::pause(&mut job, until, now);
+                    }
+                    None => {}
                 }
             }
         }

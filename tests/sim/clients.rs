@@ -105,8 +105,8 @@ impl Clients {
                 let run_id = Uuid::from_u128(u128::from(random.next()));
                 let body = || Some(Overrides { body: Some("y".into()), ..Overrides::default() });
                 let overrides = if random.per_mille(200) { body() } else { None };
-                let boxed = overrides.clone().map(Box::new);
-                (Command::RunNow { id: job_id, run_id, overrides: boxed }, Ask::RunNow { id, run_id, overrides })
+                let shared = overrides.clone().map(Arc::new);
+                (Command::RunNow { id: job_id, run_id, overrides: shared }, Ask::RunNow { id, run_id, overrides })
             }
             10 => {
                 let ahead = *random.pick(&[-1, 1, 5_000, 60_000, 600_000]);

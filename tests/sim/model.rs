@@ -202,9 +202,13 @@ impl Model {
         let phases: BTreeMap<Uuid, Phase> = self.jobs.get(id).map_or_else(BTreeMap::new, |job| {
             job.progress.state.runs_going.iter().map(|run| (run.id, run.phase)).collect()
         });
-        self.queued.retain(|(job, run), _| job != id || phases.get(run) == Some(&Phase::Queued));
-        for (run, _) in phases.iter().filter(|(_, phase)| **phase == Phase::Queued) {
-            self.queued.entry((id.to_owned(), *run)).or_insert(self.turn);
+        // Who comes in the place of one that waited has waited as long.
+        let gone = self.queued.extract_if(.., |(job, run), _| job == id && phases.get(run) != Some(&Phase::Queued));
+        let mut freed: BTreeSet<u64> = gone.map(|(_, since)| since).collect();
+        let runs = self.jobs.get(id).into_iter().flat_map(|job| &job.progress.state.runs_going);
+        for run in runs.filter(|run| run.phase == Phase::Queued) {
+            let since = self.queued.entry((id.to_owned(), run.id));
+            since.or_insert_with(|| freed.pop_first().unwrap_or(self.turn));
         }
         for flight in self.flights.values_mut() {
             let is_gone = |(job, run): &(String, Uuid)| job == id && phases.get(run) != Some(&Phase::InFlight);

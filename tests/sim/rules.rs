@@ -2,7 +2,7 @@
 //! speed. Where these rules and the engine's differ, one of them is wrong.
 
 use jiff::{SignedDuration, Timestamp};
-use ksana::job::{GoDuration, Job, Misfire, Phase, Schedule, Span, Status};
+use ksana::job::{GoDuration, Job, Misfire, Schedule, Span, Status};
 use uuid::Uuid;
 
 use crate::runs;
@@ -104,6 +104,7 @@ pub(crate) fn plan_or_end(job: &mut Job, next: Option<Timestamp>) {
 pub(crate) fn plan_delayed(job: &mut Job, ended: Timestamp, is_first: bool) {
     let Schedule::After { after, start_at, bounds, .. } = job.spec.schedule else { panic!("another kind") };
     let next = ended + SignedDuration::from_nanos(after.as_nanos());
+    let start_at = start_at.filter(|start_at| job.progress.state.fired.is_none_or(|fired| fired < *start_at));
     let next = match start_at {
         Some(start_at) if is_first && start_at > ended => start_at,
         Some(start_at) => next.max(start_at),
@@ -163,6 +164,8 @@ pub(crate) fn plan(job: &mut Job, now: Timestamp) {
             miss(job, run_at);
         }
         Schedule::Once { run_at } => set_plan(job, Some(run_at)),
+        // Its end plans the next one.
+        Schedule::After { .. } if job.progress.state.is_running() => {}
         Schedule::After { .. } => plan_delayed(job, now, true),
         Schedule::Every { .. } | Schedule::Cron { .. } => plan_next(job, fired.map_or(now, |fired| now.max(fired))),
     }
@@ -176,10 +179,10 @@ pub(crate) fn miss(job: &mut Job, run_at: Timestamp) {
 }
 
 /// What waits to be run is not any more.
-pub(crate) fn forget_waiting(job: &mut Job) {
+pub(crate) fn forget_waiting(job: &mut Job, why: &str) {
     job.progress.state.held = false;
     job.progress.state.catch_up = None;
-    job.progress.state.runs_going.retain(|run| run.phase != Phase::Behind);
+    runs::skip_behind(job, why);
 }
 
 /// Whether an instant is too long past to be made up for.
@@ -204,6 +207,9 @@ pub(crate) fn make_up(job: &mut Job, first: Timestamp, last: Timestamp, now: Tim
     worth_it.retain(|instant| !is_too_old(job, *instant, now));
     let worth_it = &worth_it[worth_it.len().saturating_sub(1_000)..];
     let (Some(first), Some(last)) = (worth_it.first(), worth_it.last()) else { return };
+    if job.spec.policy.misfire == Misfire::Once {
+        job.progress.state.catch_up = None;
+    }
     let left = u32::try_from(worth_it.len()).expect("at most a thousand");
     job.progress.state.catch_up.get_or_insert_default().spans.push(Span { next: *first, last: *last, left });
     while job
@@ -240,7 +246,6 @@ pub(crate) fn take_oldest(job: &mut Job) -> Option<Timestamp> {
 pub(crate) fn anchor(job: &mut Job, now: Timestamp) {
     job.progress.state.fired = None;
     job.progress.state.runs = 0;
-    forget_waiting(job);
     let counts = matches!(job.spec.schedule, Schedule::Once { .. }) || matches!(fixed(job), Some((_, None)));
     job.progress.state.anchor = counts.then_some(now);
 }
@@ -292,6 +297,9 @@ fn still_comes(job: &Job, instant: Timestamp, now: Timestamp) -> bool {
 /// A start of the service finds the job so.
 pub(crate) fn restart(job: &mut Job, now: Timestamp) {
     read_what_is_shown(job, now);
+    if !job.progress.enabled {
+        job.progress.state.catch_up = None;
+    }
     let next = job.progress.next_run_at;
     let planned = job.progress.state.planned.or(next);
     let lies_ahead = job.progress.enabled && next.is_some_and(|next| next > now);
@@ -303,7 +311,6 @@ pub(crate) fn restart(job: &mut Job, now: Timestamp) {
             }
         }
         Schedule::After { .. } => {
-            let waits_for_end = next.is_none() && job.progress.state.is_running();
             // A plan that is further away than a new one would be is of a clock that was set back.
             let new = |is_first| {
                 let mut new = job.clone();
@@ -312,7 +319,8 @@ pub(crate) fn restart(job: &mut Job, now: Timestamp) {
             };
             let is_near = planned.is_some_and(|planned| Some(planned) <= new(false).max(new(true)));
             let stands = lies_ahead && is_near && planned.map(|planned| due(job, planned)) == next;
-            if !waits_for_end && !stands && !planned.is_some_and(|planned| still_comes(job, planned, now)) {
+            let comes = planned.is_some_and(|planned| still_comes(job, planned, now));
+            if job.progress.state.is_running() || !(stands || comes) {
                 plan(job, now);
             }
         }
@@ -322,7 +330,7 @@ pub(crate) fn restart(job: &mut Job, now: Timestamp) {
                 let last = last_due(job, first, now);
                 make_up(job, first, last, now);
                 job.progress.state.fired = Some(last);
-                plan(job, now);
+                plan_next(job, last);
             }
             _ => plan(job, now),
         },

@@ -1,6 +1,7 @@
 //! What becomes of a fire, written a second time like [`crate::rules`]: runs, their attempts, and how they meet.
 
 use std::iter;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use ksana::engine::{Outcome, Verdict};
@@ -64,7 +65,6 @@ fn fire(job: &mut Job, now: Timestamp) {
             miss(job, run_at);
         }
         Schedule::Once { .. } => fire_once(job, now),
-        Schedule::After { .. } if going(job) > 0 => set_plan(job, None),
         Schedule::After { .. } => {
             set_plan(job, None);
             job.progress.state.fired = Some(planned);
@@ -109,11 +109,7 @@ fn meet(job: &mut Job, instant: Timestamp, due_at: Timestamp, now: Timestamp) {
     match job.spec.policy.overlap {
         _ if !goes_itself && has_room(job) => begin(job, Trigger::Schedule, instant, due_at, now),
         Overlap::Queue if !goes_itself => {
-            let older = job.progress.state.runs_going.iter().find(|run| run.phase == Phase::Behind).cloned();
-            if let Some(older) = older {
-                job.progress.state.runs_going.retain(|run| run.id != older.id);
-                skip(job, older.scheduled_at, "a newer fire took its place behind the run that was going");
-            }
+            skip_behind(job, "a newer fire took its place behind the run that was going");
             let run = run(run_id(job, instant), Trigger::Schedule, instant, due_at, now);
             job.progress.state.runs_going.push(Run { phase: Phase::Behind, ..run });
         }
@@ -122,6 +118,15 @@ fn meet(job: &mut Job, instant: Timestamp, due_at: Timestamp, now: Timestamp) {
             begin(job, Trigger::Schedule, instant, due_at, now);
         }
         _ => skip(job, instant, "a run was still going"),
+    }
+}
+
+/// What waits behind a run never comes.
+pub(crate) fn skip_behind(job: &mut Job, why: &str) {
+    let behind = job.progress.state.runs_going.iter().find(|run| run.phase == Phase::Behind).cloned();
+    if let Some(behind) = behind {
+        job.progress.state.runs_going.retain(|run| run.id != behind.id);
+        skip(job, behind.scheduled_at, why);
     }
 }
 
@@ -143,6 +148,7 @@ fn count(job: &mut Job) {
     }
     if has_had_all_runs(job) {
         job.progress.state.catch_up = None;
+        skip_behind(job, "the last run of max_runs began before it");
         plan_or_end(job, None);
     }
 }
@@ -171,9 +177,12 @@ pub(crate) fn follow(job: &mut Job, now: Timestamp) {
     {
         begin(job, Trigger::CatchUp, oldest, due(job, oldest), now);
     }
-    if going(job) == 0
-        && let Some(mut run) = job.progress.state.runs_going.pop()
-    {
+    if !has_room(job) && job.spec.policy.overlap != Overlap::Queue {
+        skip_behind(job, "a run was still going, and overlap is queue no more,");
+    }
+    let behind = job.progress.state.runs_going.iter().find(|run| run.phase == Phase::Behind).cloned();
+    if let Some(mut run) = behind.filter(|_| has_room(job)) {
+        job.progress.state.runs_going.retain(|going| going.id != run.id);
         run.phase = Phase::Queued;
         job.progress.state.runs_going.push(run);
         count(job);
@@ -193,7 +202,7 @@ pub(crate) fn run_now(job: &mut Job, id: Uuid, overrides: Option<&Overrides>, no
         set_plan(job, None);
     }
     let run = run(id, Trigger::Manual, now, now, now);
-    job.progress.state.runs_going.push(Run { overrides: overrides.cloned().map(Box::new), ..run });
+    job.progress.state.runs_going.push(Run { overrides: overrides.cloned().map(Arc::new), ..run });
     job.progress.state.anchor.get_or_insert(now);
 }
 
@@ -284,14 +293,24 @@ pub(crate) fn cancel_by_request(job: &mut Job, now: Timestamp) {
     follow(job, now);
 }
 
-pub(crate) fn pause(job: &mut Job, until: Option<Timestamp>) {
-    job.progress.paused_until = until;
+pub(crate) fn pause(job: &mut Job, until: Option<Timestamp>, now: Timestamp) {
+    // A schedule that is over does not begin again.
+    let mut resumed = job.clone();
+    resumed.progress.enabled = true;
+    resumed.progress.state.catch_up = None;
+    resumed.progress.state.runs_going.clear();
+    plan(&mut resumed, now);
+    let is_over = match job.spec.schedule {
+        Schedule::Once { run_at } => job.progress.state.fired == Some(run_at),
+        _ => !resumed.progress.enabled,
+    };
+    job.progress.paused_until = until.filter(|_| !is_over);
+    forget_waiting(job, "the job was paused before its turn");
     if !job.progress.enabled {
         return;
     }
     job.progress.enabled = false;
     set_plan(job, None);
-    forget_waiting(job);
     // A `once` that has had its outcome keeps it.
     let is_done = match job.spec.schedule {
         Schedule::Once { run_at } => {

@@ -21,6 +21,12 @@ fn start_at_is_the_first_instant() {
 }
 
 #[test]
+fn a_first_instant_that_was_taken_does_not_come_again() {
+    check("after=10s start=100", "0 create; 100 start; clock 50; 51 ok; next=61");
+    check("after=10s start=100", "0 create; 100 start; 101 ok; clock 50; pause; resume; next=60");
+}
+
+#[test]
 fn it_comes_to_an_end() {
     check("after=10s max=2", "0 create; 10 start; 11 ok; 21 start; enabled=false; 22 ok; next=none; wake=none");
     check("after=10s end=25", "0 create; 10 start; 11 ok; next=21; 21 start; 22 ok; enabled=false; wake=none");
@@ -31,8 +37,10 @@ fn it_comes_to_an_end() {
 fn a_pause_and_a_resume_begin_the_delay_anew() {
     check("after=10s", "0 create; 5 pause; next=none; 20 resume; next=30");
     check("after=10s", "0 create; 10 start; 11 pause; 12 ok; next=none; wake=none; 20 resume; next=30");
-    check("after=10s", "0 create; 10 start; 11 pause; 12 resume; next=22; 13 ok; next=22; 22 start");
-    check("after=10s", "0 create; 10 start; 11 pause; 12 resume; next=22; 22 next=none; 30 ok; next=40");
+    check("after=10s", "0 create; 10 start; 11 pause; 12 resume; next=none; 21 ok; next=31; 31 start");
+    check("after=60s", "0 create; 60 start; 61 patch after=10s; next=none; 70 ok; next=80");
+    check("after=30s", "0 create; 30 start; 31 pause until 35; 64 ok; next=94");
+    check("after=10s max=1", "0 create; 10 start; 11 pause; 12 resume; 13 ok; enabled=false; wake=none");
 }
 
 #[test]

@@ -187,3 +187,19 @@ fn runs_of_files_go_on() {
     check_file(&run("waiting", "1970-01-01T00:00:40Z"), "45 up; start @10");
     check_file(&run("in_flight", ""), "45 up; wake=50; 50 start @10");
 }
+
+/// A person stops a job in its file, which then makes up for nothing; and asks for more than is ever made up for.
+#[test]
+fn a_hand_bounds_what_is_made_up_for() {
+    let spans = |left: u64| json!([{"next": "1970-01-01T00:00:20Z", "last": "1970-01-01T00:00:40Z", "left": left}]);
+    let keys = |enabled: bool, left: u64| {
+        json!({
+            "enabled": enabled, "misfire": "all", "schedule": {"kind": "every", "every": "10s"},
+            "next_run_at": "1970-01-01T00:00:50Z",
+            "state": {"anchor": "1970-01-01T00:00:00Z", "fired": "1970-01-01T00:00:40Z", "catch_up": spans(left)},
+        })
+    };
+    check_file(&keys(true, 3), "45 up; start @20; 46 ok; start @30; 47 ok; start @40; 48 ok; 50 start");
+    check_file(&keys(true, 4_000_000_000), "45 up; start @20; 46 ok; start @30; 47 ok; start @40; 48 ok; 50 start");
+    check_file(&keys(false, 3), "45 up; wake=none");
+}

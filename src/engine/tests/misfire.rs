@@ -1,6 +1,9 @@
 //! Downtime × `misfire` × kind: what was missed, and what of it is made up for.
 
-use super::harness::check;
+use jiff::Timestamp;
+
+use super::harness::{World, check};
+use super::words::at;
 
 #[test]
 fn by_default_what_passed_while_nothing_could_run_is_missed() {
@@ -102,6 +105,29 @@ fn a_crash_meanwhile_loses_nothing_of_it_and_doubles_nothing() {
         "every=10s misfire=all retries=1",
         "0 create; down; 25 up; make-up @10-20 2; start @10; down; 26 up; 30 skip @30; 31 start #2; 32 ok; start @20",
     );
+}
+
+#[test]
+fn with_once_an_outage_puts_its_latest_in_the_place_of_an_older_one() {
+    check(
+        "every=10s misfire=once retries=9 backoff=30s",
+        "0 create; 10 start; 11 fail; down; 25 up; make-up @20-20 1; down; 35 up; make-up @30-30 1; 40 skip @40; 41 start #2;
+         42 ok; start @30; 43 ok; 50 start",
+    );
+}
+
+/// Its jitter may lie ahead where the instant itself has passed.
+#[test]
+fn an_instant_whose_jitter_lies_ahead_at_a_start_still_comes() {
+    for second in 201..290 {
+        let mut world = World::new(9);
+        world.play("0 create every=100s jitter=90s start=100 misfire=once allow=9; down");
+        world.step_at(Timestamp::from_second(second).expect("a time"), "up");
+        world.run_until(at("399"), true);
+        world.played();
+        let instants: Vec<_> = world.starts.iter().map(|start| start.scheduled_at.as_second()).collect();
+        assert!(instants.contains(&200), "the start at {second}: {instants:?}");
+    }
 }
 
 #[test]

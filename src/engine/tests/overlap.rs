@@ -47,8 +47,17 @@ fn what_waits_behind_a_run_outlasts_a_restart() {
 
 #[test]
 fn a_pause_and_another_schedule_forget_what_waits_behind_a_run() {
-    check("every=10s overlap=queue", "0 create; 10 start; 20 status=; 21 pause; 22 ok; wake=none");
-    check("every=10s overlap=queue", "0 create; 10 start; 20 status=; 21 patch every=60s; 22 ok; wake=81");
+    check(
+        "every=10s overlap=queue",
+        "0 create; 10 start; 20 status=; 21 pause; skip @20; status=paused; 22 ok; wake=none",
+    );
+    check("every=10s overlap=queue", "0 create; 10 start; 20 status=; 21 patch every=60s; skip @20; 22 ok; wake=81");
+    check(
+        "every=10s overlap=queue end=25",
+        "0 create; 10 start; 20 enabled=false; 21 pause; skip @20; 22 ok; wake=none",
+    );
+    let by_patch = "0 create; 10 start; 20 enabled=false; 21 patch paused=; skip @20; 22 ok; wake=none";
+    check("every=10s overlap=queue end=25", by_patch);
     check("every=10s overlap=queue", "0 create; 10 start; 20 status=; 21 delete; 22 ok; job=gone");
 }
 
@@ -99,12 +108,35 @@ fn what_waits_begins_when_another_policy_gives_it_room() {
         "every=10s misfire=all",
         "0 create; down; 25 up; make-up @10-20 2; start @10; 26 patch misfire=skip; 27 ok; 30 start",
     );
+    check("every=10s overlap=queue", "0 create; 10 start; 20 status=; 21 patch allow=2; start @20; in-flight=2");
+    check(
+        "every=10s overlap=queue",
+        "0 create; 10 start; 20 status=; 21 patch overlap=replace; skip @20; status=skipped",
+    );
 }
 
 /// The clock stepped back, and the schedule was set anew: its next instant is one that goes already.
 #[test]
 fn an_instant_that_goes_never_goes_beside_itself() {
     check("every=10s start=10 allow=3", "0 create; 10 start; clock 5; patch every=5s; next=10; 10 skip @10; 15 start");
+}
+
+#[test]
+fn max_runs_bounds_what_waits_behind_a_run_too() {
+    check(
+        "every=10s overlap=queue misfire=all max=2",
+        "0 create; 10 start; 20 status=; down; 45 up; make-up @30-40 2; lost; skip @20; start @30; enabled=false; 46 ok; wake=none",
+    );
+}
+
+/// A run that is replaced while it waits for a worker leaves its place to the new one, or a job whose period is shorter
+/// than the wait would never have its turn.
+#[test]
+fn who_replaces_a_run_that_waits_for_a_worker_waits_in_its_place() {
+    check(
+        "workers=1 every=10s start=5 overlap=replace|once=4|once=6",
+        "0 create; create :b; create :c; 4 start :b; 15 cancelled; 16 ok :b; start @15; 17 ok; start @6 :c",
+    );
 }
 
 #[test]

@@ -49,6 +49,8 @@ fn a_pause_may_end_by_itself() {
     check("once=20", "0 create; 5 pause until 15; 15 status=paused; next=20; 20 start");
     check("after=10s", "0 create; 5 pause until 15; 15 next=25; 25 start");
     check("every=10s end=25", "0 create; 5 pause until 45; 45 enabled=false; wake=none");
+    check("every=10s end=15", "0 create; 10 start; enabled=false; 11 pause until 45; wake=none; 12 ok; wake=none");
+    check("once=10", "0 create; 10 start; 11 ok; pause until 45; wake=none");
 }
 
 #[test]

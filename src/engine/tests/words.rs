@@ -80,7 +80,7 @@ pub(super) fn outcome(verb: &str, rest: &str) -> Outcome {
 
 pub(super) fn told(event: &Event) -> Option<String> {
     match &event.kind {
-        EventKind::Skipped { scheduled_at } => Some(format!("skip @{}", seconds(*scheduled_at))),
+        EventKind::Skipped { scheduled_at, .. } => Some(format!("skip @{}", seconds(*scheduled_at))),
         EventKind::Missed { scheduled_at } => Some(format!("missed @{}", seconds(*scheduled_at))),
         EventKind::Ended { error, .. } if error.starts_with("cancelled") => Some("cancelled".into()),
         EventKind::Ended { error, .. } if error.starts_with("retry_for") => Some("over".into()),

@@ -124,6 +124,7 @@ fn attempt(http: HttpCall, timeout: &str) -> Start {
         token: Token(7),
         spec: Arc::new(spec),
         run_id: Uuid::from_u128(0x1234),
+        trigger: crate::job::Trigger::Schedule,
         attempt: 2,
         scheduled_at: "2025-09-19T11:05:00Z".parse().expect("a time"),
         lateness: jiff::SignedDuration::ZERO,

@@ -42,7 +42,7 @@ fn what_is_stored_is_what_is_read() {
         }
     });
     let overrides = Overrides { url: Some("http://b/".into()), headers: Some(Vec::new()), body: Some("".into()) };
-    let sent = Run { trigger: Trigger::Manual, overrides: Some(Box::new(overrides)), ..runs[0].clone() };
+    let sent = Run { trigger: Trigger::Manual, overrides: Some(overrides.into()), ..runs[0].clone() };
     let spans = [(1, 3), (5, 7)].map(|(next, last)| Span { next: time(next), last: time(last), left: 3 });
     let catch_up = Some(Box::new(CatchUp { spans: spans.to_vec() }));
     let state = State {
