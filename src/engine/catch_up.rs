@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::calendar::instants;
 use super::{Event, EventKind};
-use crate::job::{GoDuration, Job, Misfire, Span, just_before};
+use crate::job::{CatchUp, GoDuration, Job, Misfire, Span, just_before};
 use crate::limits::CATCH_UP_FIRES_MAX;
 
 /// Whether the fire of an instant comes too late to be made up for.
@@ -17,17 +17,27 @@ pub(super) fn is_too_old(job: &Job, instant: Timestamp, now: Timestamp) -> bool 
 /// The instants from `first` to `last` were missed: notes those that are to be made up for.
 pub(super) fn make_up(job: &mut Job, first: Timestamp, last: Timestamp, now: Timestamp, events: &mut Vec<Event>) {
     let Some(span) = worth_it(job, first, last, now) else { return };
-    let catch_up = job.progress.state.catch_up.get_or_insert_default();
-    if job.spec.policy.misfire == Misfire::Once {
-        // The latest, whatever there was before.
-        catch_up.spans.clear();
-    }
-    catch_up.spans.push(span);
+    job.progress.state.catch_up.get_or_insert_default().spans.push(span);
+    bound_catch_up(job);
+    let Some(catch_up) = &job.progress.state.catch_up else { return };
     let mut too_many = catch_up.spans.iter().map(|span| span.left).sum::<u32>().saturating_sub(CATCH_UP_FIRES_MAX);
     while too_many > 0 && take_next(job).is_some() {
         too_many -= 1;
     }
     events.push(Event::new(job, EventKind::CatchUp { span }));
+}
+
+/// Leaves what the job asks for by now: it may have asked for more before, and there may have been other outages.
+pub(super) fn bound_catch_up(job: &mut Job) {
+    let state = &mut job.progress.state;
+    match (job.spec.policy.misfire, state.catch_up.as_deref_mut()) {
+        (Misfire::Skip, _) => state.catch_up = None,
+        (Misfire::Once, Some(CatchUp { spans })) => {
+            let last = spans.last().map(|span| span.last);
+            *spans = last.map(|last| Span { next: last, last, left: 1 }).into_iter().collect();
+        }
+        _ => {}
+    }
 }
 
 fn worth_it(job: &Job, first: Timestamp, last: Timestamp, now: Timestamp) -> Option<Span> {

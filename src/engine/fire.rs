@@ -6,7 +6,7 @@ use super::attempt::cancel;
 use super::calendar::{
     delayed, due_time, latest_due, miss, next_instant, plan, plan_or_finish, resume, run_id, runs_are_used_up,
 };
-use super::catch_up::{is_too_old, make_up, take_next};
+use super::catch_up::{bound_catch_up, is_too_old, make_up, take_next};
 use super::table::Slot;
 use super::{Engine, Event, EventKind, Turn};
 use crate::job::{GoDuration, Job, Misfire, Overlap, Phase, Run, Schedule, Status, Trigger};
@@ -60,7 +60,8 @@ pub(super) fn fire(job: &mut Job, due_at: Timestamp, now: Timestamp, events: &mu
 
 /// That of a `once` is skipped by nothing: there is no other.
 fn fire_once(job: &mut Job, run_at: Timestamp, due_at: Timestamp, now: Timestamp, events: &mut Vec<Event>) {
-    if !has_room(job) {
+    let is_going = is_going(job, run_at);
+    if !is_going && !has_room(job) {
         if job.spec.policy.overlap != Overlap::Replace {
             job.progress.state.held = true;
             return;
@@ -69,6 +70,9 @@ fn fire_once(job: &mut Job, run_at: Timestamp, due_at: Timestamp, now: Timestamp
     }
     plan(job, None);
     job.progress.state.fired = Some(run_at);
+    if is_going {
+        return;
+    }
     begin(job, Trigger::Schedule, run_at, due_at, now, events);
 }
 
@@ -104,24 +108,29 @@ fn fire_repeated(job: &mut Job, due_at: Timestamp, now: Timestamp, events: &mut 
 
 /// What a fire does that may meet a run which is going.
 fn meet(job: &mut Job, instant: Timestamp, due_at: Timestamp, now: Timestamp, events: &mut Vec<Event>) {
-    let id = run_id(&job.spec.id, instant);
-    // A clock that stepped back and a schedule that was set anew may name an instant again whose run still goes.
-    let is_same = job.progress.state.runs_going.iter().any(|run| run.id == id);
-    if !is_same && has_room(job) {
+    let is_going = is_going(job, instant);
+    if !is_going && has_room(job) {
         return begin(job, Trigger::Schedule, instant, due_at, now, events);
     }
     match job.spec.policy.overlap {
-        Overlap::Queue if !is_same => {
+        Overlap::Queue if !is_going => {
             skip_behind(job, "a newer fire took its place behind the run that was going", events);
             let run = Run { phase: Phase::Behind, ..new_run(job, Trigger::Schedule, instant, due_at, now) };
             push(job, run);
         }
-        Overlap::Replace if !is_same => {
+        Overlap::Replace if !is_going => {
             cancel(job, &replaced_by(instant), events);
             begin(job, Trigger::Schedule, instant, due_at, now, events);
         }
         _ => skip(job, instant, "a run was still going", events),
     }
+}
+
+/// Whether the run of an instant goes already: a clock that stepped back and a schedule that was set anew may name it
+/// once more.
+fn is_going(job: &Job, instant: Timestamp) -> bool {
+    let id = run_id(&job.spec.id, instant);
+    job.progress.state.runs_going.iter().any(|run| run.id == id)
 }
 
 fn replaced_by(instant: Timestamp) -> String {
@@ -164,9 +173,7 @@ pub(super) fn follow_up(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) 
             fire_once(job, *run_at, due_at, now, events);
         }
     }
-    if job.spec.policy.misfire == Misfire::Skip {
-        job.progress.state.catch_up = None;
-    }
+    bound_catch_up(job);
     let catches_up = job.progress.state.active().any(|run| run.trigger == Trigger::CatchUp);
     if !catches_up
         && has_room(job)
@@ -196,6 +203,7 @@ fn take_worth_it(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) -> Opti
     let mut missed = None;
     let taken = loop {
         match take_next(job) {
+            Some(instant) if is_going(job, instant) => {}
             Some(instant) if is_too_old(job, instant, now) => missed = Some(instant),
             taken => break taken,
         }

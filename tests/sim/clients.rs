@@ -56,6 +56,9 @@ impl Clients {
     }
 
     fn schedule(&self, random: &mut Random, now: Timestamp) -> Schedule {
+        // Whole seconds, so that schedules name the same instants.
+        let whole = Timestamp::from_second(now.as_second()).expect("a time");
+        let now = if random.per_mille(400) { whole } else { now };
         if random.per_mille(350) {
             let ahead = *random.pick(&[-1, 1, 1_000, 5_000, 60_000, 600_000]);
             return Schedule::Once { run_at: now + SignedDuration::from_millis(ahead) };

@@ -2,7 +2,7 @@
 //! speed. Where these rules and the engine's differ, one of them is wrong.
 
 use jiff::{SignedDuration, Timestamp};
-use ksana::job::{GoDuration, Job, Misfire, Schedule, Span, Status};
+use ksana::job::{CatchUp, GoDuration, Job, Misfire, Schedule, Span, Status};
 use uuid::Uuid;
 
 use crate::runs;
@@ -207,19 +207,26 @@ pub(crate) fn make_up(job: &mut Job, first: Timestamp, last: Timestamp, now: Tim
     worth_it.retain(|instant| !is_too_old(job, *instant, now));
     let worth_it = &worth_it[worth_it.len().saturating_sub(1_000)..];
     let (Some(first), Some(last)) = (worth_it.first(), worth_it.last()) else { return };
-    if job.spec.policy.misfire == Misfire::Once {
-        job.progress.state.catch_up = None;
-    }
     let left = u32::try_from(worth_it.len()).expect("at most a thousand");
     job.progress.state.catch_up.get_or_insert_default().spans.push(Span { next: *first, last: *last, left });
-    while job
-        .progress
-        .state
-        .catch_up
-        .as_ref()
-        .is_some_and(|all| all.spans.iter().map(|span| span.left).sum::<u32>() > 1_000)
-    {
+    bound_catch_up(job);
+    let left =
+        |job: &Job| job.progress.state.catch_up.iter().flat_map(|all| &all.spans).map(|span| span.left).sum::<u32>();
+    while left(job) > 1_000 {
         take_oldest(job);
+    }
+}
+
+/// Keeps of what is to be made up for what the job asks for now.
+pub(crate) fn bound_catch_up(job: &mut Job) {
+    let last = job.progress.state.catch_up.as_ref().and_then(|all| all.spans.last()).map(|span| span.last);
+    match job.spec.policy.misfire {
+        Misfire::Skip => job.progress.state.catch_up = None,
+        Misfire::Once => {
+            let spans = last.map(|last| vec![Span { next: last, last, left: 1 }]);
+            job.progress.state.catch_up = spans.map(|spans| Box::new(CatchUp { spans }));
+        }
+        Misfire::All => {}
     }
 }
 

@@ -9,8 +9,8 @@ use ksana::job::{GoDuration, Job, Misfire, Overlap, Overrides, Phase, Run, Sched
 use uuid::Uuid;
 
 use crate::rules::{
-    due, forget_waiting, has_had_all_runs, is_too_old, last_due, make_up, miss, plan, plan_delayed, plan_next,
-    plan_or_end, run_id, set_plan, take_oldest,
+    bound_catch_up, due, forget_waiting, has_had_all_runs, is_too_old, last_due, make_up, miss, plan, plan_delayed,
+    plan_next, plan_or_end, run_id, set_plan, take_oldest,
 };
 
 /// When something is to happen to the job next.
@@ -91,6 +91,11 @@ fn fire(job: &mut Job, now: Timestamp) {
 fn fire_once(job: &mut Job, now: Timestamp) {
     let Schedule::Once { run_at } = job.spec.schedule else { panic!("another kind") };
     let next = job.progress.next_run_at.expect("it is planned");
+    if goes(job, run_at) {
+        set_plan(job, None);
+        job.progress.state.fired = Some(run_at);
+        return;
+    }
     job.progress.state.held = !has_room(job) && job.spec.policy.overlap != Overlap::Replace;
     if job.progress.state.held {
         return;
@@ -103,9 +108,14 @@ fn fire_once(job: &mut Job, now: Timestamp) {
     begin(job, Trigger::Schedule, run_at, next, now);
 }
 
+/// Whether the run of that instant goes.
+fn goes(job: &Job, instant: Timestamp) -> bool {
+    job.progress.state.runs_going.iter().any(|run| run.id == run_id(job, instant))
+}
+
 /// A fire meets the runs that go.
 fn meet(job: &mut Job, instant: Timestamp, due_at: Timestamp, now: Timestamp) {
-    let goes_itself = job.progress.state.runs_going.iter().any(|run| run.id == run_id(job, instant));
+    let goes_itself = goes(job, instant);
     match job.spec.policy.overlap {
         _ if !goes_itself && has_room(job) => begin(job, Trigger::Schedule, instant, due_at, now),
         Overlap::Queue if !goes_itself => {
@@ -166,14 +176,13 @@ pub(crate) fn follow(job: &mut Job, now: Timestamp) {
             fire_once(job, now);
         }
     }
-    if job.spec.policy.misfire == Misfire::Skip {
-        job.progress.state.catch_up = None;
-    }
+    bound_catch_up(job);
     let asks = job.clone();
     let makes_up = job.progress.state.runs_going.iter().any(|run| run.trigger == Trigger::CatchUp);
     if !makes_up
         && has_room(job)
-        && let Some(oldest) = iter::from_fn(|| take_oldest(job)).find(|oldest| !is_too_old(&asks, *oldest, now))
+        && let Some(oldest) =
+            iter::from_fn(|| take_oldest(job)).find(|oldest| !is_too_old(&asks, *oldest, now) && !goes(&asks, *oldest))
     {
         begin(job, Trigger::CatchUp, oldest, due(job, oldest), now);
     }

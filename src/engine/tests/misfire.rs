@@ -116,6 +116,12 @@ fn with_once_an_outage_puts_its_latest_in_the_place_of_an_older_one() {
     );
 }
 
+#[test]
+fn who_asks_for_less_by_now_gets_less() {
+    let begin = "0 create; down; 45 up; make-up @10-40 4; start @10;";
+    check("every=10s misfire=all", &format!("{begin} patch misfire=once; 46 ok; start @40; 47 ok; 50 start"));
+}
+
 /// Its jitter may lie ahead where the instant itself has passed.
 #[test]
 fn an_instant_whose_jitter_lies_ahead_at_a_start_still_comes() {

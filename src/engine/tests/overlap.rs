@@ -119,6 +119,14 @@ fn what_waits_begins_when_another_policy_gives_it_room() {
 #[test]
 fn an_instant_that_goes_never_goes_beside_itself() {
     check("every=10s start=10 allow=3", "0 create; 10 start; clock 5; patch every=5s; next=10; 10 skip @10; 15 start");
+    check(
+        "every=10s start=10 allow=3 misfire=all",
+        "0 create; 10 start; clock 5; patch every=5s; clock 16; 16 make-up @10-15 2; start @15; in-flight=2",
+    );
+    check(
+        "once=10 allow=3",
+        "0 create; 10 start; clock 5; patch once=12; patch once=10; 10 in-flight=1; next=none; 11 ok",
+    );
 }
 
 #[test]
