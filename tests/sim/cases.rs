@@ -204,6 +204,35 @@ fn what_a_failed_fsync_left_in_memory_is_written_again_before_anybody_relies_on_
     assert_eq!(names(device.least()), ["a", "b"]);
 }
 
+/// The machine may tell only one thread of a failed fsync: here not the one that writes the snapshot.
+#[test]
+fn nothing_counts_as_synced_once_an_fsync_has_failed_for_somebody_else() {
+    let device = device();
+    let mut up = Up::open(&device);
+    up.turn(Record::Put(job("a")));
+    up.begin_snapshot();
+    up.turn(Record::Put(job("b")));
+    device.set_sync_fails(true);
+    up.store.sync(true, up.clocks.now().steady);
+    let mut wants = None;
+    loop {
+        match up.events.recv_blocking().expect("the helpers live") {
+            DiskEvent::SyncFailed(_) => break,
+            event => wants = Some(event),
+        }
+    }
+    // The loop has not heard of it yet when the snapshot goes on.
+    let told = loop {
+        let event = wants.take().unwrap_or_else(|| up.events.recv_blocking().expect("the helpers live"));
+        let is_last = matches!(event, DiskEvent::Snapshot(_));
+        let told = up.store.take_event(event, &up.engine, up.clocks.now().steady);
+        if is_last {
+            break told;
+        }
+    };
+    told.expect_err("nobody knows whether b is on the disk");
+}
+
 /// Names come to the disk in any order: without the first segment the second would be replayed on nothing.
 #[test]
 fn no_segment_is_begun_before_the_name_of_the_one_in_front_of_it_is_on_the_disk() {
