@@ -178,9 +178,9 @@ impl Serialize for Run {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id", &Text(self.id))?;
-        let trigger = Trigger::ALL.iter().find(|(trigger, _)| *trigger == self.trigger);
-        if let Some((_, text)) = trigger.filter(|(trigger, _)| *trigger != Trigger::default()) {
-            map.serialize_entry("trigger", text)?;
+        // The id tells the others apart.
+        if self.trigger == Trigger::CatchUp {
+            map.serialize_entry("trigger", "catch_up")?;
         }
         map.serialize_entry("scheduled_at", &Text(self.scheduled_at))?;
         map.serialize_entry("due_at", &Text(self.due_at))?;

@@ -117,21 +117,14 @@ pub struct Run {
 }
 
 /// What a run was begun by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// An instant of the schedule.
-    #[default]
     Schedule,
     /// A request.
     Manual,
     /// An instant of the schedule that was missed first.
     CatchUp,
-}
-
-impl Trigger {
-    /// Every trigger with its text in files.
-    pub const ALL: [(Self, &str); 3] =
-        [(Self::Schedule, "schedule"), (Self::Manual, "manual"), (Self::CatchUp, "catch_up")];
 }
 
 /// What a run does now.

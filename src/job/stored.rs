@@ -99,22 +99,23 @@ impl RunDraft {
                 return Err(Invalid::new("/state/run/phase", message));
             }
         };
-        let trigger = self.trigger.set().map(|text| {
-            let found = Trigger::ALL.iter().find(|(_, name)| **name == *text);
-            found.map(|(trigger, _)| *trigger).ok_or_else(|| {
-                let message = "must be \"schedule\", \"manual\" or \"catch_up\"";
-                Invalid::new("/state/run/trigger", message)
-            })
-        });
+        let id = self.id.set().ok_or_else(missing("/state/run/id"))?;
+        let trigger = match self.trigger.set().as_deref() {
+            Some("catch_up") => Trigger::CatchUp,
+            Some(_) => return Err(Invalid::new("/state/run/trigger", "must be \"catch_up\", or left out")),
+            // That of a planned fire comes from its instant (RFC 9562, section 5.5).
+            None if id.get_version_num() == 5 => Trigger::Schedule,
+            None => Trigger::Manual,
+        };
         Ok(Run {
-            id: self.id.set().ok_or_else(missing("/state/run/id"))?,
+            id,
             scheduled_at: self.scheduled_at.set().unwrap_or(began_at),
             due_at: self.due_at.set().unwrap_or(began_at),
             began_at,
             started_at: self.started_at.set(),
             attempts,
             phase,
-            trigger: trigger.transpose()?.unwrap_or_default(),
+            trigger,
             overrides: self.overrides.set().map(|overrides| Arc::new(overrides.into_overrides())),
         })
     }
