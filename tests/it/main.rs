@@ -2,8 +2,10 @@
 //!
 //! Each module keeps one section, each test one sentence, whose words it is named after.
 
+mod after;
 mod attempts;
 mod authentication;
+mod cancel;
 mod check;
 mod clock_jumps;
 mod connections;
@@ -23,14 +25,20 @@ mod keys_in_volumes;
 mod kills;
 mod listening;
 mod lists;
+mod misfire;
 mod older_file;
+mod overlap;
+mod overrides;
 mod patch;
+mod pause_until;
 mod plans;
+mod policy_keys;
 mod power_cuts;
 mod preview;
 mod read_only;
 mod ready;
 mod retries;
+mod retry_bounds;
 mod runs;
 mod service_manager;
 mod stops;

@@ -26,7 +26,7 @@ impl Ksana {
         self.call("DELETE", &format!("/jobs/{id}")).send()
     }
 
-    /// `run-now`, `pause` or `resume`.
+    /// `run-now`, `pause`, `resume` or `cancel`.
     pub(crate) fn act(&self, id: &str, action: &str) -> Response {
         self.call("POST", &format!("/jobs/{id}/{action}")).send()
     }
@@ -53,6 +53,20 @@ impl Ksana {
     #[track_caller]
     pub(crate) fn job(&self, id: &str) -> Value {
         self.get(&format!("/jobs/{id}")).expect(200).json()
+    }
+
+    /// SIGKILL, or a stop that saves.
+    pub(crate) fn end(&mut self, is_killed: bool) {
+        if is_killed {
+            self.kill();
+        } else {
+            assert_eq!(self.stop(), 0);
+        }
+    }
+
+    /// Sends a body with `run-now` or `pause`.
+    pub(crate) fn act_with(&self, id: &str, action: &str, body: &Value) -> Response {
+        self.post(&format!("/jobs/{id}/{action}"), body)
     }
 
     pub(crate) fn await_job(&self, id: &str, what: &str, accept: impl Fn(&Value) -> bool) -> Value {
