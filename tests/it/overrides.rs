@@ -130,9 +130,9 @@ fn each_key_alone_leaves_the_others_and_may_be_emptied() {
 }
 
 #[test]
-fn nothing_null_and_an_empty_object_are_none() {
+fn what_is_no_object_or_an_empty_one_is_none_as_older_clients_send_it() {
     let (ksana, receiver) = (Ksana::start(), Receiver::start());
-    for (number, body) in (1..).zip([None, Some(""), Some("{}"), Some("null"), Some(" \n"), Some("\"\"")]) {
+    for (number, body) in (1..).zip([None, Some(""), Some("{}"), Some("null"), Some(" \n"), Some("[]"), Some("a=b")]) {
         let id = ksana.create_id(&own(&receiver));
         let call = ksana.call("POST", &format!("/jobs/{id}/run-now"));
         let answer = if let Some(body) = body { call.body(body) } else { call }.send();
@@ -157,6 +157,7 @@ fn what_makes_no_sense_is_refused_by_field_and_starts_nothing() {
         (json!({"headers": {"X-A": 5}}), "/headers/X-A"),
         (json!({"headers": "X-A: b"}), "/headers"),
         (json!({"body": "b".repeat((1 << 20) + 1)}), "/body"),
+        (json!({"body": "b".repeat((256 << 10) + 1)}), "/body"),
         (json!({"body": {"full": true}}), "/body"),
         (json!({"method": "GET"}), "/method"),
         (json!({"http": {"body": "new"}}), "/http"),
@@ -165,7 +166,7 @@ fn what_makes_no_sense_is_refused_by_field_and_starts_nothing() {
         let refusal = ksana.act_with(id, "run-now", &overrides).refusal(400);
         assert_eq!((&refusal["error"], &refusal["field"]), (&json!("invalid"), &json!(field)), "{refusal}");
     }
-    for body in ["{", "[]", "5", "\"url\"", "{} {}"] {
+    for body in ["{", "{} {}"] {
         ksana.call("POST", &format!("/jobs/{id}/run-now")).body(body).send().refusal(400);
     }
     assert_eq!(ksana.act(id, "cancel").refusal(409)["error"], "not_running");

@@ -94,7 +94,7 @@ fn a_time_that_has_passed_and_what_is_no_time_are_refused() {
         let refusal = ksana.act_with(id, "pause", &body).refusal(400);
         assert_eq!(refusal["field"], field, "{refusal}");
     }
-    ksana.call("POST", &format!("/jobs/{id}/pause")).body("until").send().refusal(400);
+    ksana.call("POST", &format!("/jobs/{id}/pause")).body("{until").send().refusal(400);
     assert_eq!(ksana.job(id), job, "it is not paused");
     ksana.act_with("nobody", "pause", &json!({"until": ahead(60_000).to_string()})).refusal(404);
 }
