@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use url::{Host, Url};
+use uuid::Uuid;
 
 const OWN_USER_AGENT: &str = concat!("ksana/", env!("CARGO_PKG_VERSION"));
 
@@ -116,12 +117,22 @@ fn add_own_headers(headers: &mut HeaderMap, attempt: &Start) -> Result<(), Strin
         ("x-ksana-job-id", attempt.spec.id.to_string()),
         ("x-ksana-scheduled-at", attempt.scheduled_at.to_string()),
         ("x-ksana-attempt", attempt.attempt.to_string()),
+        ("traceparent", traceparent(attempt)),
     ];
     for (name, value) in own {
         let (_, value) = check_header(name, &value)?;
         headers.insert(HeaderName::from_static(name), value);
     }
     Ok(())
+}
+
+/// The trace that the target's spans belong to (W3C Trace Context, section 3.2): the run is the trace, and each attempt
+/// a span of it. Ksana exports no spans; the sampled flag says that whoever is called may.
+fn traceparent(attempt: &Start) -> String {
+    let trace = attempt.run_id.simple();
+    // Never all zeros, which would be no id: the variant of a UUID stands in this half.
+    let (_, span) = Uuid::new_v5(&attempt.run_id, &attempt.attempt.to_be_bytes()).as_u64_pair();
+    format!("00-{trace}-{span:016x}-01")
 }
 
 /// Takes `user:password@` out of a URL and gives it as the header that it stands for. The HTTP

@@ -54,6 +54,30 @@ fn a_callback_tells_what_it_is() {
     assert_eq!(seen.all("User-Agent"), [concat!("ksana/", env!("CARGO_PKG_VERSION"))]);
 }
 
+/// A `traceparent` in its four parts.
+fn trace_of(seen: &Request) -> Vec<String> {
+    let [parent] = seen.all("traceparent")[..] else { panic!("a callback has one") };
+    parent.split('-').map(str::to_owned).collect()
+}
+
+#[test]
+fn the_traces_of_a_target_join_the_run() {
+    let (ksana, receiver) = (Ksana::start(), Receiver::start());
+    receiver.script("/", [Answer::status(503), Answer::ok()]);
+    let own = json!({"traceparent": "00-11111111111111111111111111111111-1111111111111111-00"});
+    let changes = json!({"http": {"headers": own}, "max_retries": 1, "retry_backoff": "0s"});
+    run(&ksana, &receiver, "/", &changes);
+    let attempts = receiver.wait_for_path("/", 2);
+    let traces: Vec<_> = attempts.iter().map(trace_of).collect();
+    for (attempt, trace) in attempts.iter().zip(&traces) {
+        let [version, id, span, flags] = &trace[..] else { panic!("{trace:?}") };
+        assert_eq!((&**version, &**id, &**flags), ("00", &*attempt.run_id().replace('-', ""), "01"));
+        let is_hex = span.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        assert!(span.len() == 16 && is_hex && span.bytes().any(|byte| byte != b'0'), "{span}");
+    }
+    assert_ne!(traces[0][2], traces[1][2], "each attempt is a span of its own");
+}
+
 #[test]
 fn the_content_type_is_guessed_where_the_job_names_none() {
     let (ksana, receiver) = (Ksana::start(), Receiver::start());

@@ -37,6 +37,7 @@ fn a_request_carries_what_it_should() {
         "Content-Length: 8",
         "Content-Type: application/json",
         &host,
+        "Traceparent: 00-00000000000000000000000000001234-91acd1387b93786d-01",
         concat!("User-Agent: ksana/", env!("CARGO_PKG_VERSION")),
         "X-Empty:",
         "X-Ksana-Attempt: 2",
