@@ -129,8 +129,12 @@ fn meet(job: &mut Job, instant: Timestamp, due_at: Timestamp, now: Timestamp, ev
 /// Whether the run of an instant goes already: a clock that stepped back and a schedule that was set anew may name it
 /// once more.
 fn is_going(job: &Job, instant: Timestamp) -> bool {
-    let id = run_id(&job.spec.id, instant);
-    job.progress.state.runs_going.iter().any(|run| run.id == id)
+    let runs = &job.progress.state.runs_going;
+    // Mostly there is none, and an id costs a hash.
+    !runs.is_empty() && {
+        let id = run_id(&job.spec.id, instant);
+        runs.iter().any(|run| run.id == id)
+    }
 }
 
 fn replaced_by(instant: Timestamp) -> String {
