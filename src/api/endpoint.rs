@@ -44,14 +44,20 @@ impl Request<'_> {
         body::parse(&body::read(self.conn).await?)
     }
 
-    /// The same where a body may be left out. What is no JSON object is none: older clients sent anything here.
+    /// The same where a body may be left out. What is no JSON object is none, because older clients may send anything here;
+    /// but not a string, nor what names one of the keys: that is meant, and wrong.
     ///
     /// # Errors
     ///
     /// As above.
-    pub async fn optional_json<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ApiError> {
+    pub async fn optional_json<T: DeserializeOwned>(&mut self, keys: &[&str]) -> Result<Option<T>, ApiError> {
         let body = body::read(self.conn).await?;
-        if body.trim_ascii().starts_with(b"{") { body::parse(&body).map(Some) } else { Ok(None) }
+        let text = body.trim_ascii();
+        let is_meant = || keys.iter().any(|key| text.windows(key.len()).any(|part| part == key.as_bytes()));
+        if text.starts_with(b"{") || text.starts_with(b"\"") || is_meant() {
+            return body::parse(&body).map(Some);
+        }
+        Ok(None)
     }
 
     /// The body as it came.

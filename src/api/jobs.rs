@@ -54,7 +54,7 @@ pub(super) async fn delete(api: &Api, request: Request<'_>) -> Answer {
 
 pub(super) async fn run_now(api: &Api, mut request: Request<'_>) -> Answer {
     let id = id(&request)?;
-    let overrides: Option<OverridesDraft> = request.optional_json().await?;
+    let overrides: Option<OverridesDraft> = request.optional_json(&["url", "headers", "body"]).await?;
     let overrides = overrides.map(|draft| Arc::new(draft.into_overrides()));
     let run_id = Uuid::now_v7();
     api.jobs.change(Command::RunNow { id, run_id, overrides }).await?;
@@ -63,7 +63,7 @@ pub(super) async fn run_now(api: &Api, mut request: Request<'_>) -> Answer {
 
 pub(super) async fn pause(api: &Api, mut request: Request<'_>) -> Answer {
     let id = id(&request)?;
-    let until = request.optional_json::<PauseDraft>().await?.and_then(PauseDraft::until);
+    let until = request.optional_json::<PauseDraft>(&["until"]).await?.and_then(PauseDraft::until);
     api.jobs.change(Command::Pause { id, until }).await?;
     Ok(Reply::json(Status::Ok, &Done { message: "job paused", run_id: None }))
 }

@@ -16,7 +16,10 @@ pub(super) fn is_too_old(job: &Job, instant: Timestamp, now: Timestamp) -> bool 
 
 /// The instants from `first` to `last` were missed: notes those that are to be made up for.
 pub(super) fn make_up(job: &mut Job, first: Timestamp, last: Timestamp, now: Timestamp, events: &mut Vec<Event>) {
-    let Some(span) = worth_it(job, first, last, now) else { return };
+    let Some(span) = worth_it(job, first, last, now) else {
+        events.push(Event::new(job, EventKind::Missed { scheduled_at: last }));
+        return;
+    };
     job.progress.state.catch_up.get_or_insert_default().spans.push(span);
     bound_catch_up(job);
     let Some(catch_up) = &job.progress.state.catch_up else { return };

@@ -32,15 +32,20 @@ impl Engine {
                     run.phase = Phase::Queued;
                 }
             }
-            if job.progress.paused_until.is_some_and(|until| until <= now)
-                && let Some(scheduled_at) = resume(job, now)
-            {
-                turn.events.push(Event::new(job, EventKind::Missed { scheduled_at }));
-            }
+            end_pause(job, now, &mut turn.events);
             if let Some(due_at) = job.progress.next_run_at.filter(|due| *due <= now && !job.progress.state.held) {
                 fire(job, due_at, now, &mut turn.events);
             }
         });
+    }
+}
+
+/// The end of a pause that was to last until a time. What is due behind that is no more missed for the pause.
+pub(super) fn end_pause(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) {
+    if let Some(until) = job.progress.paused_until.filter(|until| *until <= now)
+        && let Some(scheduled_at) = resume(job, until)
+    {
+        events.push(Event::new(job, EventKind::Missed { scheduled_at }));
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::attempt::{end, retry_at, wait_for_retry};
 use super::calendar::plan_after_restart;
-use super::fire::follow_up;
+use super::fire::{end_pause, follow_up};
 use super::table::{Place, Slot, Unrecorded};
 use super::{Engine, Event, EventKind, Turn, Verdict};
 use crate::job::{GoDuration, Job, Phase, Progress, State};
@@ -67,7 +67,7 @@ impl Engine {
 fn is_found_once(before: &Progress, after: &Progress) -> bool {
     let begins_now = before.next_run_at.is_none() && before.state.anchor != after.state.anchor;
     let found = |state: &State| (state.fired, state.held, state.catch_up.clone(), state.runs_going.clone());
-    begins_now || found(&before.state) != found(&after.state)
+    begins_now || before.enabled != after.enabled || found(&before.state) != found(&after.state)
 }
 
 fn recovered(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) {
@@ -75,6 +75,7 @@ fn recovered(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) {
         // A hand has stopped the job in its file.
         job.progress.state.catch_up = None;
     }
+    end_pause(job, now, events);
     if let Some(scheduled_at) = plan_after_restart(job, now, events) {
         events.push(Event::new(job, EventKind::Missed { scheduled_at }));
     }

@@ -191,9 +191,12 @@ impl PolicyDraft {
             (Overlap::Allow { .. }, _) => Overlap::Allow { max: self.overlap_max.over(None).unwrap_or(0) },
             (overlap, _) => overlap,
         };
+        let misfire = self.misfire.over(Some(present.misfire)).unwrap_or_default();
+        // A bound goes with what it bounds.
+        let window = present.misfire_window.filter(|_| misfire != Misfire::Skip);
         Policy {
-            misfire: self.misfire.over(Some(present.misfire)).unwrap_or_default(),
-            misfire_window: self.misfire_window.over(present.misfire_window),
+            misfire,
+            misfire_window: self.misfire_window.over(window),
             overlap,
             retry_backoff_max: self.retry_backoff_max.over(present.retry_backoff_max),
             retry_for: self.retry_for.over(present.retry_for),

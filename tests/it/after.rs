@@ -77,7 +77,7 @@ fn a_run_that_fails_or_is_cancelled_counts_from_its_end_too() {
 #[test]
 fn start_at_is_the_first_instant_where_it_lies_ahead() {
     let (ksana, receiver) = (Ksana::start(), Receiver::start());
-    let start_at = ahead(400);
+    let start_at = ahead(1_100);
     let schedule = json!({"schedule": {"start_at": start_at.to_string()}});
     let id = ksana.create_id(&with(after(&receiver.url("/ahead"), "1h"), &schedule));
     assert_eq!(receiver.wait_for_path("/ahead", 1)[0].scheduled_at(), start_at);
@@ -108,13 +108,13 @@ fn max_runs_and_end_at_end_it() {
     let counted = json!({"schedule": {"max_runs": 2}});
     let counted = ksana.create_id(&with(after(&receiver.url("/count"), "150ms"), &counted));
     // The second instant would lie behind it.
-    let timed = json!({"schedule": {"end_at": ahead(900).to_string()}});
-    let timed = ksana.create_id(&with(after(&receiver.url("/time"), "600ms"), &timed));
+    let timed = json!({"schedule": {"end_at": ahead(1_600).to_string()}});
+    let timed = ksana.create_id(&with(after(&receiver.url("/time"), "1s"), &timed));
     for id in [&counted, &timed] {
         let job = ksana.await_job(id, "the end", |job| job["enabled"] == false && job["last_status"] == "success");
         assert_eq!(job["next_run_at"], "");
     }
-    ksana.let_pass(&receiver, 700);
+    ksana.let_pass(&receiver, 1_100);
     assert_eq!((receiver.at("/count").len(), receiver.at("/time").len()), (2, 1));
 }
 
@@ -154,7 +154,7 @@ fn a_run_that_a_kill_cuts_off_ends_with_the_start_and_the_delay_begins() {
 fn an_instant_that_passed_while_the_service_was_down_is_missed_or_made_up_for() {
     for is_killed in [true, false] {
         let (mut ksana, receiver) = (Ksana::start(), Receiver::start());
-        let start_at = ahead(800);
+        let start_at = ahead(1_500);
         let schedule = json!({"schedule": {"start_at": start_at.to_string()}});
         let ids = ["skip", "once", "all"].map(|misfire| {
             let job = with(after(&receiver.url(&format!("/{misfire}")), "1h"), &schedule);

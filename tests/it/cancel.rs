@@ -213,7 +213,7 @@ fn all_runs_of_a_job_are_cancelled() {
 fn what_waits_for_the_end_of_the_run_begins() {
     let (ksana, receiver) = (Ksana::start(), Receiver::start());
     receiver.script(PATH, [Answer::ok().held(), Answer::ok()]);
-    let (first, second) = (ahead(300), ahead(500));
+    let (first, second) = (ahead(1_000), ahead(1_200));
     let schedule = json!({"start_at": first.to_string(), "end_at": second.to_string()});
     let change = json!({"overlap": "queue", "schedule": schedule});
     let id = ksana.create_id(&with(every(&receiver.url(PATH), "200ms"), &change));

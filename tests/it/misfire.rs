@@ -19,7 +19,7 @@ struct Outage {
 
 impl Outage {
     fn of(count: u32, millis: u64) -> Self {
-        let first = ahead(1_000);
+        let first = ahead(1_700);
         Self { instants: (0..count).map(|k| first + Duration::from_millis(millis) * k).collect(), millis }
     }
 

@@ -11,7 +11,7 @@ const PATH: &str = "/held";
 
 /// A job that is due so many times, 300 ms apart, and when that is.
 fn due(receiver: &Receiver, count: u32, change: &Value) -> (Value, Vec<Timestamp>) {
-    let first = ahead(500);
+    let first = ahead(1_200);
     let instants: Vec<_> = (0..count).map(|k| first + Duration::from_millis(300) * k).collect();
     let schedule = json!({"start_at": first.to_string(), "end_at": instants[instants.len() - 1].to_string()});
     let job = with(every(&receiver.url(PATH), "300ms"), &json!({"schedule": schedule}));
@@ -148,7 +148,7 @@ fn with_replace_a_retry_that_waits_gives_way() {
 #[test]
 fn the_fire_of_a_once_waits_with_queue_goes_beside_with_allow_and_replaces() {
     let (ksana, receiver) = (Ksana::with("WORKERS", "8"), Receiver::start());
-    let run_at = ahead(800);
+    let run_at = ahead(3_000);
     let policies = [
         ("queue", json!({"overlap": "queue"}), 1),
         ("allow", json!({"overlap": "allow", "overlap_max": 2}), 2),

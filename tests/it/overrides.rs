@@ -59,7 +59,7 @@ fn the_run_and_its_retries_send_them() {
 #[test]
 fn the_next_run_does_not_whether_it_is_planned_or_asked_for() {
     let (ksana, receiver) = (Ksana::start(), Receiver::start());
-    let start_at = ahead(900);
+    let start_at = ahead(1_600);
     let schedule = json!({"schedule": {"start_at": start_at.to_string()}});
     let id = ksana.create_id(&with(own(&receiver), &schedule));
     run_with(&ksana, &id, &other(&receiver));
@@ -166,7 +166,7 @@ fn what_makes_no_sense_is_refused_by_field_and_starts_nothing() {
         let refusal = ksana.act_with(id, "run-now", &overrides).refusal(400);
         assert_eq!((&refusal["error"], &refusal["field"]), (&json!("invalid"), &json!(field)), "{refusal}");
     }
-    for body in ["{", "{} {}"] {
+    for body in ["{", "{} {}", "\"url\"", "url=http://127.0.0.1/", "\"body\": \"new\"}"] {
         ksana.call("POST", &format!("/jobs/{id}/run-now")).body(body).send().refusal(400);
     }
     assert_eq!(ksana.act(id, "cancel").refusal(409)["error"], "not_running");

@@ -125,8 +125,7 @@ fn a_patch_meets_what_the_job_has_already() {
     let id = ksana.create_id(&with(hourly(TARGET), &all_set()));
     let before = ksana.job(&id);
     for (field, change) in [
-        ("/misfire_window", json!({"misfire": ""})),
-        ("/misfire_window", json!({"misfire": "skip"})),
+        ("/misfire_window", json!({"misfire": "skip", "misfire_window": "1h"})),
         ("/overlap_max", json!({"overlap_max": ""})),
         ("/overlap_max", json!({"overlap": "queue", "overlap_max": 3})),
         ("/retry_backoff_max", json!({"retry_backoff": "2m"})),
@@ -137,7 +136,9 @@ fn a_patch_meets_what_the_job_has_already() {
         assert_eq!(refusal["field"], field, "{change}: {refusal}");
     }
     assert_eq!(ksana.job(&id), before);
-    // How many are allowed goes with the permission.
+    // A bound goes with what it bounds.
+    let skip = ksana.patch(&id, &json!({"misfire": ""})).expect(200).json();
+    assert_eq!((skip.get("misfire"), skip.get("misfire_window")), (None, None));
     let queue = ksana.patch(&id, &json!({"overlap": "queue"})).expect(200).json();
     assert_eq!((&queue["overlap"], queue.get("overlap_max")), (&json!("queue"), None));
     ksana.patch(&id, &json!({"overlap": "allow"})).refusal(400);
@@ -211,7 +212,7 @@ fn keys(object: &Value) -> Vec<&str> {
 fn a_job_that_sets_none_looks_as_ever() {
     let (ksana, receiver) = (Ksana::start(), Receiver::start());
     receiver.script("/held", [Answer::status(503).held()]);
-    let run_at = ahead(400);
+    let run_at = ahead(1_100);
     let job = json!({"id": "a", "http": {"method": "GET"}, "retry_backoff": "1h", "max_retries": 1});
     ksana.create(&with(once(&receiver.url("/held"), run_at), &job));
     let (url, next) = (receiver.url("/held"), run_at.to_string());

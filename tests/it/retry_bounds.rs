@@ -66,7 +66,7 @@ fn an_attempt_that_a_worker_is_free_for_too_late_is_not_made() {
     let holder = ksana.create_id(&hourly(&receiver.url("/held")));
     ksana.run_now(&holder);
     receiver.wait_for_path("/held", 1);
-    let run_at = ahead(300);
+    let run_at = ahead(1_000);
     let late = ksana.create_id(&with(once(&receiver.url("/late"), run_at), &json!({"retry_for": "1s"})));
     await_clock(run_at + SignedDuration::from_secs(1));
     receiver.release("/held");

@@ -307,6 +307,7 @@ pub(crate) fn restart(job: &mut Job, now: Timestamp) {
     if !job.progress.enabled {
         job.progress.state.catch_up = None;
     }
+    runs::end_pause(job, now);
     let next = job.progress.next_run_at;
     let planned = job.progress.state.planned.or(next);
     let lies_ahead = job.progress.enabled && next.is_some_and(|next| next > now);

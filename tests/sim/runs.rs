@@ -34,11 +34,16 @@ pub(crate) fn take_due(job: &mut Job, now: Timestamp) {
             run.phase = Phase::Queued;
         }
     }
-    if job.progress.paused_until.is_some_and(|until| until <= now) {
-        resume(job, now);
-    }
+    end_pause(job, now);
     if !job.progress.state.held && job.progress.next_run_at.is_some_and(|next| next <= now) {
         fire(job, now);
+    }
+}
+
+/// A pause that was to last until a time has lasted until then.
+pub(crate) fn end_pause(job: &mut Job, now: Timestamp) {
+    if let Some(until) = job.progress.paused_until.filter(|until| *until <= now) {
+        resume(job, until);
     }
 }
 

@@ -53,7 +53,7 @@ fn a_downtime_between_two_fires_misses_nothing() {
 fn what_is_older_than_the_window_is_missed() {
     check("every=10s misfire=all window=25s", "0 create; down; 45 up; make-up @20-40 3; start @20");
     check("every=10s misfire=all window=24s", "0 create; down; 45 up; make-up @30-40 2; start @30");
-    check("every=10s misfire=once window=4s", "0 create; down; 45 up; next=50; 50 start");
+    check("every=10s misfire=once window=4s", "0 create; down; 45 up; missed @40; next=50; 50 start");
     check("once=10 misfire=once window=35s", "0 create; down; 45 up; start @10");
     check("once=10 misfire=once window=34s", "0 create; down; 45 up; missed @10; status=missed; wake=none");
     check("after=10s misfire=once window=34s", "0 create; down; 45 up; next=55; 55 start");

@@ -43,7 +43,20 @@ fn a_pause_may_end_by_itself() {
     check("every=10s", "0 create; 5 pause; 6 pause until 25; wake=25; 7 pause until 15; wake=15; 20 start");
     check("every=10s", "0 create; 5 pause until 25; 6 patch enabled=true; wake=10");
     check("every=10s", "0 create; 5 pause until 25; 6 patch paused=; wake=25; patch every=7s; wake=25; 27 start");
-    check("every=10s misfire=all", "0 create; 5 pause until 25; down; 45 up; next=50");
+    check("every=10s", "0 create; 5 pause until 25; down; 45 up; next=50");
+    // What is due behind it is missed for the outage.
+    check("every=10s misfire=once", "0 create; 5 pause until 25; down; 45 up; make-up @40-40 1; start @40; next=50");
+    check(
+        "every=10s misfire=all",
+        "0 create; 5 pause until 25; down; 45 up; make-up @30-40 2; start @30; 46 ok; start @40",
+    );
+    check(
+        "every=10s misfire=all",
+        "0 create; 5 pause until 25; clock 45; 45 make-up @30-40 2; start @30; 46 ok; start @40",
+    );
+    check("once=30 misfire=once", "0 create; 5 pause until 25; down; 45 up; start @30");
+    check("once=30", "0 create; 5 pause until 25; down; 45 up; missed @30; status=missed");
+    check("once=20 misfire=once", "0 create; 5 pause until 25; down; 45 up; missed @20; status=missed; wake=none");
     check("every=10s misfire=all", "0 create; 5 pause until 25; down; 8 up; wake=25; 30 start");
     check("once=10", "0 create; 5 pause until 15; 15 missed @10; status=missed; wake=none");
     check("once=20", "0 create; 5 pause until 15; 15 status=paused; next=20; 20 start");
