@@ -41,9 +41,9 @@ impl Engine {
         }
     }
 
-    /// Takes the outcome of an attempt. One whose run is gone only frees its worker.
-    pub fn ended(&mut self, token: Token, outcome: &Outcome, now: Timestamp, turn: &mut Turn) {
-        let Some((slot, run)) = self.land(token) else { return };
+    /// Takes the outcome of an attempt. One whose run is gone only frees its worker; says whether it was another.
+    pub fn ended(&mut self, token: Token, outcome: &Outcome, now: Timestamp, turn: &mut Turn) -> bool {
+        let Some((slot, run)) = self.land(token) else { return false };
         self.change(slot, |job| {
             if let Some(until) = next_attempt(job, run, outcome, now) {
                 wait_for_retry(job, run, until, now, &outcome.error, &mut turn.events);
@@ -52,6 +52,7 @@ impl Engine {
                 follow_up(job, now, &mut turn.events);
             }
         });
+        true
     }
 
     /// Frees the worker of an attempt; gives its run and the slot of its job where that still waits for it.

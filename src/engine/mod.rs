@@ -64,6 +64,8 @@ pub struct Engine {
     let_go: Vec<Token>,
     token_end: u64,
     workers: usize,
+    /// How many jobs are enabled, so that nobody has to count a million of them.
+    enabled: usize,
     /// Jobs that changed since the last records were taken, in the order in which they did.
     changed: Vec<Slot>,
     /// Jobs whose records come bite by bite. Of these some have changed since, or are gone: their
@@ -87,6 +89,7 @@ impl Engine {
             let_go: Vec::new(),
             token_end: 0,
             workers,
+            enabled: 0,
             changed: Vec::new(),
             late: VecDeque::new(),
             unwritten: BTreeSet::new(),
@@ -124,6 +127,16 @@ impl Engine {
         self.flights.len()
     }
 
+    /// How many jobs are enabled. During a load none are.
+    pub fn enabled(&self) -> usize {
+        self.enabled
+    }
+
+    /// When the next thing is due, be that in the past or not; `None` where nothing is.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(due, _)| due)
+    }
+
     /// Whether runs wait because every worker has an attempt.
     pub fn waits_for_worker(&self) -> bool {
         !self.queue.is_empty() && self.flights.len() >= self.workers
@@ -151,7 +164,7 @@ impl Engine {
         if !self.changed.is_empty() || !self.late.is_empty() || self.can_dispatch() {
             return Some(now);
         }
-        self.due.first().map(|(due, _)| due.max(now))
+        self.next_due().map(|due| due.max(now))
     }
 
     /// What has changed since the last call by itself, one record a job, in the order of the changes;
@@ -221,6 +234,7 @@ impl Engine {
                 self.due.set(slot, None);
                 self.table.at_mut(slot).job.progress.state.runs_going.clear();
                 self.place_runs(slot);
+                self.enabled -= usize::from(self.table.at(slot).is_counted);
                 let unrecorded = self.table.at(slot).unrecorded;
                 debug_assert!(unrecorded != Unrecorded::Changed, "records are taken before commands are applied");
                 self.table.remove(&id);
@@ -240,12 +254,16 @@ impl Engine {
         result
     }
 
-    /// Puts a job where its progress says that it belongs: into the heap, into the queue.
+    /// Puts a job where its progress says that it belongs: into the heap, into the queue, among those that are counted
+    /// as enabled.
     fn index(&mut self, slot: Slot) {
         if self.is_loading {
             return;
         }
-        let entry = self.table.at(slot);
+        let entry = self.table.at_mut(slot);
+        let is_enabled = entry.job.progress.enabled;
+        self.enabled += usize::from(is_enabled);
+        self.enabled -= usize::from(std::mem::replace(&mut entry.is_counted, is_enabled));
         let due = next_due(&entry.job.progress);
         let is_quiet = entry.places.is_empty() && entry.job.progress.state.runs_going.is_empty();
         self.due.set(slot, due);

@@ -31,6 +31,8 @@ pub(super) struct Entry {
     /// Its runs that wait for a worker or have one.
     pub(super) places: Vec<(Uuid, Place)>,
     pub(super) unrecorded: Unrecorded,
+    /// It is one of [`Engine::enabled`](super::Engine::enabled).
+    pub(super) is_counted: bool,
 }
 
 /// Where a run is between its due time and its end.
@@ -113,7 +115,8 @@ impl Table {
             Slot::new(self.entries.len() - 1)
         });
         place.insert(slot);
-        self.entries[slot.index()] = Some(Entry { job, places: Vec::new(), unrecorded: Unrecorded::No });
+        self.entries[slot.index()] =
+            Some(Entry { job, places: Vec::new(), unrecorded: Unrecorded::No, is_counted: false });
         (slot, false)
     }
 

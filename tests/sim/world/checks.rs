@@ -18,6 +18,8 @@ impl World {
     pub(super) fn check_turn(&mut self, now: Now, had_refused: bool) {
         let engine = self.process.as_ref().expect("it is up").scheduler.engine();
         check_same("after a turn", engine.jobs(), self.model.jobs());
+        let enabled = engine.jobs().filter(|job| job.progress.enabled).count();
+        assert_eq!(engine.enabled(), enabled, "of the jobs that are enabled");
         drop(engine);
         let acknowledged = self.model.take_answers();
         if !acknowledged.is_empty() {
