@@ -19,6 +19,7 @@ pub mod keys;
 pub mod limits;
 pub mod listen;
 pub mod log;
+pub mod metrics;
 pub mod review;
 pub mod scheduler;
 pub mod shared;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The arrows of `ARCHITECTURE.md`: what each part may name. `limits` may be named by all.
 const ARROWS: &[(&str, &[&str])] = &[
     ("alarm", &[]),
-    ("api", &["alarm", "engine", "inbox", "job", "keys", "listen", "vitals"]),
+    ("api", &["alarm", "engine", "inbox", "job", "keys", "listen", "metrics", "vitals"]),
     ("check", &["config", "daemon", "engine", "keys", "store"]),
     ("cli", &["config", "cron"]),
     ("clock", &[]),
@@ -26,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "keys",
             "listen",
             "log",
+            "metrics",
             "review",
             "scheduler",
             "shared",
@@ -43,8 +44,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("listen", &["config"]),
     ("log", &["clock"]),
+    ("metrics", &[]),
     ("review", &["engine", "inbox", "job", "shared"]),
-    ("scheduler", &["alarm", "clock", "engine", "executor", "inbox", "job", "shared", "store", "vitals"]),
+    ("scheduler", &["alarm", "clock", "engine", "executor", "inbox", "job", "metrics", "shared", "store", "vitals"]),
     ("shared", &["engine", "job"]),
     ("store", &["clock", "engine", "job"]),
     ("systemd", &[]),
