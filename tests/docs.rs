@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use jiff::Timestamp;
 use ksana::config::{Config, VARIABLES, Variable};
 use ksana::keys::KeySet;
+use ksana::metrics::{Metrics, Seen};
 
 const README: (&str, &str) = ("README.md", include_str!("../README.md"));
 const README_ZH: (&str, &str) = ("README.zh-CN.md", include_str!("../README.zh-CN.md"));
 const ROUTES_SOURCE: &str = include_str!("../src/api/routes.rs");
 
 /// The README's version of the route table.
-const ROUTES: [&str; 13] = [
+const ROUTES: [&str; 14] = [
     "POST /jobs",
     "GET /jobs",
     "GET /jobs/{id}",
@@ -25,6 +27,7 @@ const ROUTES: [&str; 13] = [
     "POST /schedules/preview",
     "GET /health",
     "GET /ready",
+    "GET /metrics",
 ];
 
 /// How the lines of a table of routes begin, beside the routes themselves.
@@ -97,6 +100,30 @@ fn tables_of_both_readmes_have_the_same_shape() {
     let count = |text: &str| text.lines().filter(|line| line.starts_with('|')).count();
     assert_eq!(shape(README_ZH.1), shape(README.1));
     assert_eq!(count(README_ZH.1), count(README.1));
+}
+
+/// Those of the process are everybody's, and stand in no table.
+#[test]
+fn every_metric_stands_in_both_readmes_as_the_code_has_it() {
+    let metrics = Metrics::new(Timestamp::MAX, 4);
+    metrics.next_due.set(Some(Timestamp::MAX));
+    metrics.store.snapshot_at.set(Some(Timestamp::MAX));
+    let page = metrics.page(&Seen::default());
+    let families = page.lines().filter_map(|line| line.strip_prefix("# TYPE ksana_")?.split_once(' '));
+    let wanted: Vec<[String; 2]> = families.map(|(name, kind)| [format!("`ksana_{name}`"), kind.to_owned()]).collect();
+    assert!(!wanted.is_empty());
+    for (text, head) in [(README.1, "| metric |"), (README_ZH.1, "| 指标 |")] {
+        let found: Vec<_> = rows(text, head).into_iter().map(|row| cells(row)[..2].to_vec()).collect();
+        assert_eq!(found, wanted);
+        for rule in text.lines().filter_map(|line| line.trim().strip_prefix("expr: ")) {
+            let words = rule.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
+            for name in words.filter(|word| word.starts_with("ksana_")) {
+                let is_sample =
+                    page.lines().any(|line| line.starts_with(name) && line[name.len()..].starts_with([' ', '{']));
+                assert!(is_sample, "{rule}: there is no {name}");
+            }
+        }
+    }
 }
 
 #[test]

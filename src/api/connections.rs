@@ -1,7 +1,7 @@
 //! Who is connected, and who has to go when there is no room.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 
@@ -17,6 +17,8 @@ pub(super) struct Connections {
     open: (Sender<()>, Receiver<()>),
     /// Tells that nobody is left, once that is so.
     emptied: (Sender<()>, Receiver<()>),
+    /// Requests that were refused before they were read.
+    unread: AtomicU64,
     table: Mutex<Table>,
 }
 
@@ -69,6 +71,7 @@ impl Connections {
             ending: AtomicBool::new(false),
             open: bounded(1),
             emptied: bounded(1),
+            unread: AtomicU64::new(0),
             table: Mutex::default(),
         })
     }
@@ -130,6 +133,11 @@ impl Connections {
         self.table().len()
     }
 
+    /// How many requests were refused unread, by all that ever were.
+    pub(super) fn unread(&self) -> u64 {
+        self.unread.load(Ordering::Relaxed)
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().expect(LOCK)
     }
@@ -174,6 +182,11 @@ impl Place {
         if self.standing != standing {
             self.move_to(standing, false);
         }
+    }
+
+    /// What came was no request.
+    pub(super) fn refused_unread(&self) {
+        self.connections.unread.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A request has been answered; the next one is waited for, from the end of the line.

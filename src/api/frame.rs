@@ -1,22 +1,24 @@
 //! What every answer has in common, whoever made it: the headers, the rest of a body that nobody
-//! read, and the line of log.
+//! read, the line of log and the count.
 
 use std::sync::Arc;
 
-use trillium::{Conn, Handler, KnownHeaderName};
+use trillium::{Conn, Handler, KnownHeaderName, Status};
 
 use super::{Api, body};
+use crate::metrics::Metrics;
 use crate::vitals::Vitals;
 
 /// Stands first, so that it sees each answer last.
 #[derive(Debug)]
 pub(super) struct Frame {
     vitals: Arc<Vitals>,
+    metrics: Arc<Metrics>,
 }
 
 impl Frame {
     pub(super) fn of(api: &Api) -> Self {
-        Self { vitals: Arc::clone(&api.vitals) }
+        Self { vitals: Arc::clone(&api.vitals), metrics: Arc::clone(&api.metrics) }
     }
 }
 
@@ -36,6 +38,9 @@ impl Handler for Frame {
         if !clear || self.vitals.is_shutting_down() {
             headers.insert(KnownHeaderName::Connection, "close");
         }
+        // Where nobody has set one, the library says 404.
+        let status = conn.status().unwrap_or(Status::NotFound);
+        self.metrics.requests.add(conn.method().as_str(), status as u16);
         log(&conn);
         conn
     }
@@ -46,7 +51,7 @@ fn log(conn: &Conn) {
     let (method, path) = (conn.method(), conn.path());
     let status = conn.status().map(|status| status as u16);
     let latency_ms = conn.start_time().elapsed().as_secs_f64() * 1_000.0;
-    if matches!(path, "/health" | "/ready") {
+    if matches!(path, "/health" | "/ready" | "/metrics") {
         tracing::debug!(%method, path, status, latency_ms, "request");
     } else {
         tracing::info!(%method, path, status, latency_ms, "request");

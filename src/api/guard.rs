@@ -107,6 +107,11 @@ impl Guard {
     pub fn open(&self) -> usize {
         self.connections.len()
     }
+
+    /// How many requests were refused before they were read.
+    pub fn unread(&self) -> u64 {
+        self.connections.unread()
+    }
 }
 
 /// A client's connection under guard.
@@ -212,6 +217,9 @@ impl<T: Transport> Guarded<T> {
         self.phase = Phase::Answer { flushed: false };
         self.place.stand(Standing::Answering);
         self.instead = refusal::instead_of(bytes).map(|bytes| Instead { bytes, sent: 0 });
+        if self.instead.is_some() {
+            self.place.refused_unread();
+        }
         self.instead.is_some()
     }
 

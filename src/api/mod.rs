@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use crate::inbox::Client;
 use crate::job::Defaults;
 use crate::keys::KeyRing;
+use crate::metrics::Metrics;
 use crate::vitals::Vitals;
 
 mod auth;
@@ -35,6 +36,7 @@ mod testing;
 pub use body::parse as parse_body;
 pub use endpoint::Request;
 pub use error::ApiError;
+use guard::Guard;
 pub use reply::Reply;
 pub use server::Server;
 
@@ -45,6 +47,10 @@ pub struct Api {
     pub keys: KeyRing,
     /// How the process is.
     pub vitals: Arc<Vitals>,
+    /// What is counted and measured.
+    pub metrics: Arc<Metrics>,
+    /// Who is connected. An end of its server ends it.
+    pub guard: Guard,
     /// The way to the scheduler.
     pub jobs: Client,
     /// What a job has where it names nothing.

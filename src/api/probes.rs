@@ -6,6 +6,7 @@ use trillium::Status;
 use super::Api;
 use super::endpoint::{Answer, Request};
 use super::reply::Reply;
+use crate::metrics::{CONTENT_TYPE, Seen};
 
 #[derive(Serialize)]
 struct Health {
@@ -32,4 +33,16 @@ pub(super) async fn ready(api: &Api, _request: Request<'_>) -> Answer {
     let (status, told) = if unavailable { (Status::ServiceUnavailable, "unavailable") } else { (Status::Ok, "ready") };
     let reply = Reply::json(status, &Ready { status: told, reasons: readiness.reasons, warnings: readiness.warnings });
     Ok(if unavailable { reply.retry_later() } else { reply })
+}
+
+/// What a collector draws curves of. Unlike a probe it needs a key: it tells how much is going on.
+pub(super) async fn metrics(api: &Api, _request: Request<'_>) -> Answer {
+    let seen = Seen {
+        connections: api.guard.open(),
+        unread: api.guard.unread(),
+        keys: api.keys.len(),
+        key_reloads: api.keys.changes(),
+        is_key_file_unreadable: api.keys.warning().is_some(),
+    };
+    Ok(Reply::text(CONTENT_TYPE, api.metrics.page(&seen)))
 }

@@ -7,7 +7,7 @@ use trillium::{Body, Conn, HeaderName, HeaderValue, KnownHeaderName, Status};
 use super::error::ApiError;
 use crate::limits;
 
-/// Status, headers and a body of JSON, or none.
+/// Status, headers and a body, or none; it is JSON unless a header says otherwise.
 #[derive(Debug)]
 pub struct Reply {
     status: Status,
@@ -36,6 +36,11 @@ impl Reply {
     /// that no client takes a part for the whole.
     pub fn stream(status: Status, json: impl AsyncRead + Send + 'static) -> Self {
         Self { status, headers: Vec::new(), body: Some(Body::new_streaming(json, None)) }
+    }
+
+    /// A text of this media type, which is no JSON.
+    pub fn text(media_type: &'static str, text: String) -> Self {
+        Self::bytes(Status::Ok, text.into_bytes()).with_header(KnownHeaderName::ContentType, media_type)
     }
 
     /// 204: done, and nothing to say.

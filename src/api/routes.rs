@@ -23,6 +23,7 @@ pub(super) fn service(api: &Api) -> impl Handler + use<> {
         .with_method_not_allowed()
         .any(&READ, "/health", endpoint(api, probes::health))
         .any(&READ, "/ready", endpoint(api, probes::ready))
+        .any(&READ, "/metrics", endpoint(api, probes::metrics))
         .any(&READ, "/jobs", endpoint(api, jobs::list))
         .post("/jobs", endpoint(api, jobs::create))
         .any(&READ, "/jobs/:id", endpoint(api, jobs::show))

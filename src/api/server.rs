@@ -11,7 +11,7 @@ use trillium_server_common::{Config, ServerHandle, Swansong};
 
 use super::Api;
 use super::door::Door;
-use super::guard::{Deadlines, Guard};
+use super::guard::Guard;
 use super::routes::service;
 use crate::limits;
 use crate::listen::{Address, Listener};
@@ -32,9 +32,8 @@ impl Server {
     /// # Errors
     ///
     /// Where the system cannot tell of a listener.
-    pub fn start(listeners: Vec<Listener>, connections_max: usize, api: &Api) -> io::Result<Self> {
-        let guard = Guard::new(Deadlines::default(), connections_max);
-        Self::start_guarded(listeners, guard, service(api))
+    pub fn start(listeners: Vec<Listener>, api: &Api) -> io::Result<Self> {
+        Self::start_guarded(listeners, api.guard.clone(), service(api))
     }
 
     /// The same with a guard and a handler of one's own.

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tracing::field::{Field, Visit};
 use tracing::instrument::WithSubscriber;
 use tracing::span::{Attributes, Id, Record};
@@ -21,6 +22,7 @@ use crate::inbox::inbox;
 use crate::job::{Defaults, GoDuration, stored_job};
 use crate::keys::KeyRing;
 use crate::listen::{self, Address, Listener};
+use crate::metrics::Metrics;
 use crate::shared::share;
 use crate::vitals::Vitals;
 
@@ -42,6 +44,8 @@ pub(super) fn api() -> Api {
     Api {
         keys: KeyRing::fixed([KEY].into_iter().collect()),
         vitals: Arc::new(Vitals::new()),
+        metrics: Arc::new(Metrics::new(Timestamp::UNIX_EPOCH, 1)),
+        guard: Guard::new(Deadlines::default(), 100),
         // Nobody reads these letters: whoever writes one is told that the service is about to end.
         jobs: inbox(share(engine).1).0,
         defaults,
@@ -51,7 +55,7 @@ pub(super) fn api() -> Api {
 
 /// The service as it is in production, on a port of its own.
 pub(super) fn served(api: &Api) -> Server {
-    Server::start(vec![free_port()], 100, api).expect("it listens")
+    Server::start(vec![free_port()], api).expect("it listens")
 }
 
 /// A handler of the test's own behind a guard of the test's own.

@@ -12,6 +12,7 @@ use async_signal::{Signal, Signals};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{Daemon, EXIT_CONFIG, Scheduler};
+use crate::api::guard::{Deadlines, Guard};
 use crate::api::{Api, Server};
 use crate::clock::{self, Clock, Machine};
 use crate::config::Config;
@@ -22,6 +23,7 @@ use crate::job::Defaults;
 use crate::keys;
 use crate::limits::{Bites, CONNECTIONS_DEFAULT, TURN_SLEEP_MILLIS_MAX};
 use crate::listen::{self, Address, ListenError, Listener};
+use crate::metrics::Metrics;
 use crate::review;
 use crate::scheduler::{self, Order};
 use crate::shared::share;
@@ -66,6 +68,7 @@ impl Daemon {
         let descriptors = raise_descriptor_limit();
         let mut listeners = inherited.map_err(StartError::Listen)?;
         let vitals = Arc::new(Vitals::told_to(manager()));
+        let metrics = Arc::new(Metrics::new(clock::now(), config.workers));
         let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
             .map_err(|error| StartError::Part("the signal handler", error))?;
         if config.keys_file.is_default {
@@ -104,19 +107,27 @@ impl Daemon {
             cancels,
             orders: received,
             vitals: Arc::clone(&vitals),
+            metrics: Arc::clone(&metrics),
             late_warn: config.late_warn.to_std(),
             bites: Bites::default(),
         };
-        let api = Api { keys: ring, vitals: Arc::clone(&vitals), jobs: client.clone(), defaults, clock: clock::now };
         let connections = config.max_connections.unwrap_or_else(|| connections_default(descriptors));
+        let api = Api {
+            keys: ring,
+            vitals: Arc::clone(&vitals),
+            metrics,
+            guard: Guard::new(Deadlines::default(), connections),
+            jobs: client.clone(),
+            defaults,
+            clock: clock::now,
+        };
         let scheduler = scheduler::Scheduler::new(parts);
         // Bound before anything fires, so that a process on a taken port calls nobody. By then the folder is
         // ready for it: the journal's unfinished end is cut, the note written, a segment begun.
         if listeners.is_empty() {
             listeners.push(listen::bind(&config.host, config.port).map_err(StartError::Listen)?);
         }
-        let server =
-            Server::start(listeners, connections, &api).map_err(|error| StartError::Part("the server", error))?;
+        let server = Server::start(listeners, &api).map_err(|error| StartError::Part("the server", error))?;
         let scheduler =
             Scheduler::start(scheduler, orders).map_err(|error| StartError::Part("the scheduler", error))?;
         let address = server.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");

@@ -8,6 +8,7 @@ mod watch;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use keeper::{Look, Without};
@@ -21,6 +22,8 @@ pub use watch::{KeyWatcher, start};
 #[derive(Clone, Default)]
 pub struct KeyRing {
     published: Arc<RwLock<Published>>,
+    /// How often other keys came into force.
+    changes: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -49,13 +52,32 @@ impl KeyRing {
         self.read().warning.clone()
     }
 
+    /// How many keys are in force.
+    pub fn len(&self) -> usize {
+        self.read().keys.len()
+    }
+
+    /// Whether every key is refused.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How often other keys came into force, the first ones included.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
     /// Nothing can panic while the lock is held, so what it guards is always whole.
     fn read(&self) -> RwLockReadGuard<'_, Published> {
         self.published.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn publish(&self, published: Published) {
-        *self.published.write().unwrap_or_else(PoisonError::into_inner) = published;
+        let mut present = self.published.write().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&present.keys, &published.keys) {
+            self.changes.fetch_add(1, Ordering::Relaxed);
+        }
+        *present = published;
     }
 }
 

@@ -53,7 +53,7 @@ impl Metrics {
         ];
         let samples = outcomes.map(|(outcome, attempts)| ([("outcome", outcome)], attempts.get()));
         text.family("ksana_attempts_total", Counter, "Attempts that ended, those of retries too.", samples);
-        let help = "From when a run was due to its first attempt, but for fires that are made up for.";
+        let help = "From when a run was due to its first attempt, but for what is made up for.";
         text.histogram("ksana_run_lateness_seconds", help, &self.lateness);
         let help = "From an attempt's beginning to its end, but for cancelled ones.";
         text.histogram("ksana_attempt_duration_seconds", help, &self.attempt_duration);

@@ -4,6 +4,7 @@
 //! It waits for no disk. While a write is under way it decides nothing, since all decisions stand
 //! on what is written before them, but it serves snapshots; who only looks asks nobody.
 
+mod measure;
 mod nap;
 mod tell;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::Job;
 use crate::limits::{Bites, CHANGES_WAITING_MAX, TURN_SLEEP_MILLIS_MAX};
+use crate::metrics::Metrics;
 use crate::shared::Owned;
 use crate::store::{DiskEvent, Finished, Position, Store};
 use crate::vitals::Vitals;
@@ -60,6 +62,8 @@ pub struct Parts {
     pub orders: Receiver<Order>,
     /// Signs of life.
     pub vitals: Arc<Vitals>,
+    /// What is counted and measured.
+    pub metrics: Arc<Metrics>,
     /// How late a fire is worth a warning.
     pub late_warn: Duration,
     /// How much a turn takes.
@@ -229,6 +233,7 @@ impl Scheduler {
         // After a long stop it may be a line for every job, so they come bite by bite.
         self.untold = turn.events.into_iter();
         self.tell_refusal(now);
+        self.measure();
     }
 
     fn live(&mut self) -> Result<usize, Fatal> {
@@ -258,7 +263,7 @@ impl Scheduler {
 
     async fn finish(&mut self) -> Result<usize, Fatal> {
         for event in self.untold.by_ref() {
-            tell::event(&event, None);
+            tell::event(&event, None, &self.parts.metrics);
         }
         self.parts.letters.close();
         while let Ok(letter) = self.parts.letters.try_recv() {
@@ -268,8 +273,9 @@ impl Scheduler {
         let now = self.parts.clock.now();
         // What came back behind a write that hung.
         let landed = std::mem::take(&mut self.landed);
-        for (event, took) in turn::land(&mut self.parts.engine.write(), &landed, now.wall) {
-            tell::event(&event, Some(took));
+        let metrics = &self.parts.metrics;
+        for (event, took) in turn::land(&mut self.parts.engine.write(), &landed, now.wall, metrics) {
+            tell::event(&event, Some(took), metrics);
         }
         if self.parts.engine.read().has_unrecorded() {
             self.parts.store.uncover(now.steady);
@@ -283,7 +289,7 @@ impl Scheduler {
         }
         while self.parts.store.is_snapshotting() {
             match self.take_disk_event().await? {
-                Some(Ok(done)) => self.snapshots.done(&done, self.parts.store.last_snapshot_took()),
+                Some(Ok(done)) => self.snapshot_done(&done),
                 Some(Err(error)) => return Err(Fatal::Save(error)),
                 None => {}
             }
@@ -307,6 +313,7 @@ impl Scheduler {
     async fn take_disk_event(&mut self) -> Result<Option<io::Result<crate::store::SnapshotDone>>, Fatal> {
         let event = self.alive_until(self.parts.disk.recv()).await;
         let event = event.expect("the store's helpers live as long as the store");
+        measure::disk(&self.parts.metrics, &event);
         let now = self.parts.clock.now().steady;
         let result = self.parts.store.take_event(event, &self.parts.engine.read(), now).map_err(Fatal::Sync)?;
         self.answer_synced();

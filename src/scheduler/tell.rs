@@ -3,13 +3,16 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::measure;
 use crate::engine::{Event, EventKind, Start};
 use crate::job::{Run, Status, Trigger};
 use crate::limits::{LATE_WARN_REST_SECS, WORKERS_BUSY_MILLIS};
+use crate::metrics::Metrics;
 use crate::store::SnapshotDone;
 
-/// Tells what happened to a job; `took` is how long the attempt behind it lasted.
-pub(super) fn event(event: &Event, took: Option<Duration>) {
+/// Tells what happened to a job, and counts it; `took` is how long the attempt behind it lasted.
+pub(super) fn event(event: &Event, took: Option<Duration>, metrics: &Metrics) {
+    measure::event(metrics, &event.kind);
     let spec = &event.spec;
     let (job_id, name) = (spec.id.as_str(), spec.name.as_ref());
     let latency_ms = took.map(millis);

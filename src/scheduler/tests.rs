@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use futures_lite::future::block_on;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
@@ -94,6 +95,7 @@ fn parts_on(
         cancels: async_channel::bounded(1).0,
         orders: async_channel::bounded(1).1,
         vitals: Arc::new(Vitals::new()),
+        metrics: Arc::new(Metrics::new(Timestamp::UNIX_EPOCH, 1)),
         late_warn: Duration::from_hours(1),
         bites: Bites::default(),
     };

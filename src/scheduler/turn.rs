@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use async_channel::Sender;
 use jiff::Timestamp;
 
-use super::{Fatal, Order, Reply, Scheduler, Waiting, Wake, Writing, tell};
+use super::{Fatal, Order, Reply, Scheduler, Waiting, Wake, Writing, measure, tell};
 use crate::clock::Now;
 use crate::engine::{Command, Engine, Event, Planned, Record, Refusal, Start, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::{Job, JobId};
 use crate::limits::{DISK_HANGS_SECS, TURN_BODY_BYTES_MAX, TURN_DISK_EVENTS_MAX, TURN_FIRES_MAX, WRITE_STALL_MILLIS};
+use crate::metrics::Metrics;
 use crate::store::{DiskEvent, Finished, Written};
 
 /// What has arrived since the last turn.
@@ -56,7 +57,7 @@ impl Scheduler {
         let mut turn = Turn::default();
         // Those who look would go before each step that asks for the engine anew.
         let mut engine = self.parts.engine.write();
-        let landed = land(&mut engine, &arrived.reports, now.wall);
+        let landed = land(&mut engine, &arrived.reports, now.wall, &self.parts.metrics);
         if self.order.is_none() {
             self.more_due = engine.fire_due(now.wall, bites.fires, &mut turn);
             engine.dispatch(now.wall, TURN_FIRES_MAX, &mut turn);
@@ -74,10 +75,10 @@ impl Scheduler {
         self.writing = Writing { own, changes };
         let written = self.write(records, turn.starts, now)?;
         for (event, took) in landed {
-            tell::event(&event, Some(took));
+            tell::event(&event, Some(took), &self.parts.metrics);
         }
         for event in turn.events.into_iter().chain(self.take_untold()) {
-            tell::event(&event, None);
+            tell::event(&event, None, &self.parts.metrics);
         }
         if let Some(written) = written {
             self.conclude(written, now)?;
@@ -131,10 +132,12 @@ impl Scheduler {
     }
 
     fn take_event(&mut self, event: DiskEvent) -> Result<(), Fatal> {
+        measure::disk(&self.parts.metrics, &event);
         let now = self.parts.clock.now().steady;
-        match self.parts.store.take_event(event, &self.parts.engine.read(), now).map_err(Fatal::Sync)? {
-            Some(Ok(done)) => self.snapshots.done(&done, self.parts.store.last_snapshot_took()),
-            Some(Err(error)) => self.snapshots.failed(&error),
+        let result = self.parts.store.take_event(event, &self.parts.engine.read(), now).map_err(Fatal::Sync)?;
+        match result {
+            Some(Ok(done)) => self.snapshot_done(&done),
+            Some(Err(error)) => self.snapshot_failed(&error),
             None => {}
         }
         self.answer_synced();
@@ -205,6 +208,7 @@ impl Scheduler {
         for start in &starts {
             let were_busy = self.busy.due().is_some();
             self.late.started(start, were_busy, now.steady);
+            measure::start(&self.parts.metrics, start);
         }
         if !starts.is_empty() && self.parts.starts.is_closed() {
             return Err(Fatal::Executor);
@@ -234,13 +238,14 @@ impl Scheduler {
     fn conclude(&mut self, written: Written, now: Now) -> Result<(), Fatal> {
         match written {
             Written::Turn { records, result, took } => {
+                measure::write(&self.parts.metrics, took);
                 if took >= Duration::from_millis(WRITE_STALL_MILLIS) {
                     self.late.disk_stalled(now.steady);
                     tracing::warn!(took_ms = tell::millis(took), "a write to the journal stalled");
                 }
                 self.settle(records, &result);
             }
-            Written::Snapshot(Err(error)) => self.snapshots.failed(&error),
+            Written::Snapshot(Err(error)) => self.snapshot_failed(&error),
             Written::Snapshot(Ok(())) | Written::Room => {}
         }
         self.keep_up(now)
@@ -264,7 +269,7 @@ impl Scheduler {
                 }
                 engine.apply(record);
                 for event in &events {
-                    tell::event(event, None);
+                    tell::event(event, None, &self.parts.metrics);
                 }
             }
             self.waiting.push_back(Waiting { position, reply, job });
@@ -308,6 +313,7 @@ impl Scheduler {
         let is_waiting = parts.engine.read().waits_for_worker() && self.order.is_none();
         let is_busy = self.busy.look(is_waiting, parts.engine.read().in_flight(), now.steady);
         parts.vitals.set_workers_busy(is_busy);
+        self.measure();
         Ok(())
     }
 
@@ -317,6 +323,7 @@ impl Scheduler {
         if refusal != self.told_refusal {
             tell::refusal(refusal.as_deref());
             self.parts.vitals.set_store_refusal(refusal.clone());
+            self.parts.metrics.store.refusing.set(refusal.is_some().into());
             self.told_refusal.clone_from(&refusal);
         }
         refusal
@@ -324,11 +331,17 @@ impl Scheduler {
 }
 
 /// Takes what came of attempts; gives what is to be told of it, and how long each took.
-pub(super) fn land(engine: &mut Engine, reports: &[Report], now: Timestamp) -> Vec<(Event, Duration)> {
+pub(super) fn land(
+    engine: &mut Engine,
+    reports: &[Report],
+    now: Timestamp,
+    metrics: &Metrics,
+) -> Vec<(Event, Duration)> {
     let mut turn = Turn::default();
     let mut told = Vec::new();
     for report in reports {
-        engine.ended(report.token, &report.outcome, now, &mut turn);
+        let was_awaited = engine.ended(report.token, &report.outcome, now, &mut turn);
+        measure::attempt(metrics, report, was_awaited);
         told.extend(turn.events.drain(..).map(|event| (event, report.took)));
     }
     told

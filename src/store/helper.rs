@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -23,6 +24,8 @@ pub enum DiskEvent {
         segment: u64,
         /// Up to where.
         len: u64,
+        /// How long that took.
+        took: Duration,
     },
     /// An fsync failed, and nobody knows what is on the disk.
     SyncFailed(io::Error),
@@ -148,8 +151,9 @@ impl Drop for Alarm<'_> {
 fn run_syncs(folder: &Folder, requests: &Receiver<SyncRequest>, events: &async_channel::Sender<DiskEvent>) {
     let _alarm = Alarm { events, event: DiskEvent::SyncFailed };
     while let Ok(request) = requests.recv() {
+        let began = Instant::now();
         let event = match sync(folder, &request) {
-            Ok(()) => DiskEvent::Synced { segment: request.segment, len: request.len },
+            Ok(()) => DiskEvent::Synced { segment: request.segment, len: request.len, took: began.elapsed() },
             Err(error) => DiskEvent::SyncFailed(error),
         };
         if events.send_blocking(event).is_err() {

@@ -242,6 +242,11 @@ impl Store {
         self.end
     }
 
+    /// How long the present segment is.
+    pub fn segment_bytes(&self) -> u64 {
+        self.end.len
+    }
+
     /// Up to where all is on the disk.
     pub fn synced(&self) -> Position {
         self.sync.done
@@ -285,7 +290,7 @@ impl Store {
     ) -> io::Result<Option<io::Result<SnapshotDone>>> {
         match event {
             DiskEvent::SyncFailed(error) | DiskEvent::Snapshot(Err(Failure::Sync(error))) => Err(error),
-            DiskEvent::Synced { segment, len } => {
+            DiskEvent::Synced { segment, len, .. } => {
                 self.sync.is_running = false;
                 self.sync.done = self.sync.done.max(Position { segment, len });
                 if let Some(journal) = &mut self.journal {

@@ -75,6 +75,8 @@ fn every_path_but_the_probes_needs_a_key() {
         ("POST", format!("/jobs/{id}/pause")),
         ("POST", format!("/jobs/{id}/resume")),
         ("GET", "/jobs/none".to_owned()),
+        ("GET", "/metrics".to_owned()),
+        ("HEAD", "/metrics".to_owned()),
         ("GET", "/".to_owned()),
         ("GET", "/nothing/here".to_owned()),
         ("GET", "/health/more".to_owned()),

@@ -251,7 +251,7 @@ fn one_connection_serves_many_requests() {
 fn head_where_there_is_get() {
     let ksana = Ksana::start();
     let path = format!("/jobs/{}", ksana.create_id(&hourly(TARGET)));
-    for target in ["/jobs", path.as_str(), "/health", "/ready"] {
+    for target in ["/jobs", path.as_str(), "/health", "/ready", "/metrics"] {
         let get = ksana.get(target).expect(200);
         let mut connection = Connection::open(ksana.port).expect("it listens");
         connection.send(&ksana.call("HEAD", target).bytes()).expect("it reads");

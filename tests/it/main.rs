@@ -25,6 +25,7 @@ mod keys_in_volumes;
 mod kills;
 mod listening;
 mod lists;
+mod metrics;
 mod misfire;
 mod older_file;
 mod overlap;

@@ -15,6 +15,7 @@ use ksana::executor::Report;
 use ksana::inbox::Letter;
 use ksana::job::{Defaults, GoDuration, Job};
 use ksana::limits::Bites;
+use ksana::metrics::Metrics;
 use ksana::scheduler::{Fatal, Order, Parts, Scheduler, Wake};
 use ksana::shared::{View, share};
 use ksana::store::{self, DiskEvent, Finished, OpenError, ReadError, Store};
@@ -79,6 +80,7 @@ impl Process {
             cancels: async_channel::bounded(workers).0,
             orders: orders_end,
             vitals: Arc::new(Vitals::new()),
+            metrics: Arc::new(Metrics::new(clocks.now().wall, workers)),
             late_warn: Duration::from_secs(1),
             bites,
         });
