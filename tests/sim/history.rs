@@ -118,10 +118,8 @@ impl History {
             panic!("{}", self.told(id, found, after_power_cut));
         };
         self.recorded = first.number;
-        // Where the last command is gone, nobody was told of more than is there for sure.
-        if self.commanded > last.number {
-            self.commanded = first.number;
-        }
+        // Where the last command may be gone, nobody is told of more than is there for sure.
+        self.commanded = self.commanded.min(first.number);
         let is_plan_of_start = sources.iter().any(|past| is_new_plan(past.job.as_ref(), found));
         let last = last.number;
         if after_power_cut {
