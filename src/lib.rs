@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod cron;
 pub mod daemon;
+pub mod disk;
 pub mod engine;
 pub mod executor;
 pub mod healthcheck;

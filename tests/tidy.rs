@@ -35,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "vitals",
         ],
     ),
+    ("disk", &[]),
     ("engine", &["job"]),
     ("executor", &["alarm", "engine", "job"]),
     ("healthcheck", &["config", "listen"]),
@@ -48,7 +49,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("review", &["engine", "inbox", "job", "shared"]),
     ("scheduler", &["alarm", "clock", "engine", "executor", "inbox", "job", "metrics", "shared", "store", "vitals"]),
     ("shared", &["engine", "job"]),
-    ("store", &["clock", "engine", "job"]),
+    ("store", &["clock", "disk", "engine", "job"]),
     ("systemd", &[]),
     ("vitals", &["systemd"]),
 ];

@@ -223,7 +223,7 @@ impl Serialize for Overrides {
 }
 
 /// A value as the string that it is shown as.
-struct Text<T>(T);
+pub(super) struct Text<T>(pub(super) T);
 
 impl<T: Display> Serialize for Text<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -14,11 +14,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::clock::Machine;
+use crate::disk::Disk;
 use crate::engine::{Command, Record, Refusal};
 use crate::job::{Defaults, GoDuration, JobId, stored_job};
 use crate::limits::{Bites, TURN_BODY_BYTES_MAX, TURN_FIRES_MAX, TURN_LATE_RECORDS_MAX, TURN_LETTERS_MAX};
 use crate::shared::share;
-use crate::store::{Directory, Disk};
+use crate::store::Directory;
 
 const DEFAULTS: Defaults =
     Defaults { timeout: GoDuration::from_secs(10), max_retries: 3, retry_backoff: GoDuration::from_secs(5) };

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::OpenError;
-use super::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile};
 
 const LOCK: &str = ".lock";
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::disk::{Disk, DiskFile};
 use super::snapshot::Sum;
+use crate::disk::{Disk, DiskFile};
 
 /// The snapshot, for people and for restarts.
 pub(super) const SNAPSHOT: &str = "jobs.json";

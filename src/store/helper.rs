@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::disk::DiskFile;
 use super::folder::{Basis, Failure, Folder};
 use super::snapshot;
 use super::writer::Writer;
+use crate::disk::DiskFile;
 use crate::job::Job;
 
 /// What the helpers tell the owner of the store.

@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use super::disk::DiskFile;
 use super::line::{self, Mark};
+use crate::disk::DiskFile;
 use crate::engine::Record;
 
 /// Appends whole turns of records. A turn that cannot be written whole is not there at all.

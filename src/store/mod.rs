@@ -8,7 +8,6 @@
 
 mod cutter;
 mod directory;
-mod disk;
 mod folder;
 mod helper;
 mod journal;
@@ -31,7 +30,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use directory::Directory;
-pub use disk::{Disk, DiskFile};
 pub use folder::Failure;
 pub use helper::{DiskEvent, SnapshotDone};
 pub use open::{Inspection, OpenError, Opened, inspect, replayed};
@@ -39,6 +37,7 @@ pub use recovery::ReadError;
 pub use writer::Finished;
 
 use crate::clock::Now;
+use crate::disk::DiskFile;
 use crate::engine::{Engine, Record};
 use crate::limits::{Bites, ROOM_LOOK_MILLIS, SYNC_DELAY_MILLIS};
 use folder::Folder;

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ksana::store::{Disk, DiskFile};
+use ksana::disk::{Disk, DiskFile};
 
 /// A folder of files.
 #[derive(Debug)]

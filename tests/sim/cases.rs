@@ -6,10 +6,11 @@ use async_channel::Receiver;
 use futures_lite::future::block_on;
 use jiff::SignedDuration;
 use ksana::clock::Clock;
+use ksana::disk::Disk;
 use ksana::engine::{Engine, Record, Turn};
 use ksana::job::{Job, stored_job};
 use ksana::limits::Bites;
-use ksana::store::{Disk, DiskEvent, Store, Written};
+use ksana::store::{DiskEvent, Store, Written};
 use serde_json::json;
 
 use crate::clock::Clocks;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
-use super::super::{Directory, Disk, DiskFile};
+use super::super::Directory;
+use crate::disk::{Disk, DiskFile};
 
 /// What a test sees of it, and asks of it.
 #[derive(Debug, Default)]

@@ -13,9 +13,10 @@ use futures_lite::future::block_on;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::super::{Directory, Disk, DiskEvent, OpenError, Store, Written};
+use super::super::{Directory, DiskEvent, OpenError, Store, Written};
 use super::odd::{Notes, Odd};
 use crate::clock::Now;
+use crate::disk::Disk;
 use crate::engine::{Engine, Record};
 use crate::job::{Defaults, GoDuration, Job, JobId, Progress, stored_job};
 use crate::limits::Bites;

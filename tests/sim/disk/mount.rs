@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard};
 
-use ksana::store::{Disk, DiskFile};
+use ksana::disk::{Disk, DiskFile};
 
 use super::{Change, Content, DIES_HERE, Device, NameChange, State, Trouble};
 use crate::gate::{Gate, Helper};

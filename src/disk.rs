@@ -1,4 +1,4 @@
-//! What the store asks of a file system: of the machine's, or of a simulation's that fails and
+//! What the store and the ledger ask of a file system: of the machine's, or of a simulation's that fails and
 //! loses power on purpose.
 
 use std::fmt;
