@@ -11,7 +11,7 @@ use super::endpoint::{Answer, Request};
 use super::error::ApiError;
 use super::list;
 use super::reply::Reply;
-use crate::engine::{Command, Refusal};
+use crate::engine::{Command, Refusal, RunNow};
 use crate::job::{self, Invalid, Job, JobDraft, JobId, OverridesDraft, PauseDraft, Shown};
 
 /// What a command on a job is answered with.
@@ -57,7 +57,8 @@ pub(super) async fn run_now(api: &Api, mut request: Request<'_>) -> Answer {
     let overrides: Option<OverridesDraft> = request.optional_json(&["url", "headers", "body"]).await?;
     let overrides = overrides.map(|draft| Arc::new(draft.into_overrides()));
     let run_id = Uuid::now_v7();
-    api.jobs.change(Command::RunNow { id, run_id, overrides }).await?;
+    let asked = RunNow { run_id, overrides, ..RunNow::default() };
+    api.jobs.change(Command::RunNow { id, asked }).await?;
     Ok(Reply::json(Status::Ok, &Done { message: "run started", run_id: Some(run_id) }))
 }
 

@@ -9,7 +9,8 @@ use super::calendar::share_of;
 use super::fire::follow_up;
 use super::table::{Place, Slot};
 use super::{Engine, Event, EventKind, Outcome, Start, Token, Turn, Verdict};
-use crate::job::{GoDuration, Job, Phase, Run, Spec, Status};
+use crate::job::{Attempt, ErrorClass, GoDuration, Job, Phase, Run, Seen, Spec, Status, Trigger};
+use crate::limits::TRIED_BODY_BYTES_MAX;
 
 impl Engine {
     /// Gives waiting runs to free workers, at most `bite` of them; [`Engine::next_wake`] says whether
@@ -23,9 +24,9 @@ impl Engine {
             let place = *place;
             let Job { spec, progress } = &self.table.at(slot).job;
             if progress.state.runs_going.iter().any(|going| going.id == run && is_over(spec, going, now)) {
-                self.change(slot, |job| {
-                    end(job, run, Verdict::Final, "retry_for was over before an attempt could begin", &mut turn.events);
-                    follow_up(job, now, &mut turn.events);
+                self.change_told(slot, now, turn, |job, events| {
+                    end(job, run, Verdict::Final, "retry_for was over before an attempt could begin", events);
+                    follow_up(job, now, events);
                 });
                 continue;
             }
@@ -42,14 +43,15 @@ impl Engine {
     }
 
     /// Takes the outcome of an attempt. One whose run is gone only frees its worker; says whether it was another.
-    pub fn ended(&mut self, token: Token, outcome: &Outcome, now: Timestamp, turn: &mut Turn) -> bool {
+    pub fn ended(&mut self, token: Token, outcome: &Outcome, seen: Seen, now: Timestamp, turn: &mut Turn) -> bool {
         let Some((slot, run)) = self.land(token) else { return false };
-        self.change(slot, |job| {
+        self.change_told(slot, now, turn, |job, events| {
+            tried(job, run, &outcome.error, seen);
             if let Some(until) = next_attempt(job, run, outcome, now) {
-                wait_for_retry(job, run, until, now, &outcome.error, &mut turn.events);
+                wait_for_retry(job, run, until, now, &outcome.error, events);
             } else {
-                end(job, run, outcome.verdict, &outcome.error, &mut turn.events);
-                follow_up(job, now, &mut turn.events);
+                end(job, run, outcome.verdict, &outcome.error, events);
+                follow_up(job, now, events);
             }
         });
         true
@@ -72,6 +74,7 @@ fn begin_attempt(job: &mut Job, run: Uuid, token: Token, now: Timestamp) -> Opti
     let mut spec = Arc::clone(&job.spec);
     let run = run_mut(job, run)?;
     run.started_at.get_or_insert(now);
+    run.attempt_at = Some(now);
     run.attempts = run.attempts.saturating_add(1);
     run.phase = Phase::InFlight;
     if let Some(overrides) = &run.overrides {
@@ -90,7 +93,9 @@ fn begin_attempt(job: &mut Job, run: Uuid, token: Token, now: Timestamp) -> Opti
 
 /// Whether an attempt of the run would begin too late at `time`.
 fn is_over(spec: &Spec, run: &Run, time: Timestamp) -> bool {
-    let after = time.as_nanosecond() - run.scheduled_at.as_nanosecond();
+    // What is repeated keeps the instant that it is for.
+    let begin = if run.trigger == Trigger::Manual { run.began_at } else { run.scheduled_at };
+    let after = time.as_nanosecond() - begin.as_nanosecond();
     spec.policy.retry_for.is_some_and(|retry_for| after > i128::from(retry_for.as_nanos()))
 }
 
@@ -132,8 +137,25 @@ pub(super) fn wait_for_retry(
 ) {
     let Some(run) = run_mut(job, run) else { return };
     run.phase = if until > now { Phase::Waiting { until } } else { Phase::Queued };
-    let run = run.clone();
+    let run = Run { tried: Vec::new(), ..run.clone() };
     events.push(Event::new(job, EventKind::Retry { run, error: error.into(), until }));
+}
+
+/// Notes what came of a run's attempt.
+fn tried(job: &mut Job, run: Uuid, error: &str, mut seen: Seen) {
+    let runs = job.progress.state.runs_going.iter();
+    let bytes: usize = runs.flat_map(|run| &run.tried).map(|attempt| attempt.seen.body.len()).sum();
+    if bytes + seen.body.len() > TRIED_BODY_BYTES_MAX {
+        seen.body = "".into();
+    }
+    let Some(run) = run_mut(job, run) else { return };
+    let started_at = run.attempt_at.unwrap_or(run.began_at);
+    run.tried.push(Attempt { number: run.attempts, started_at, reason: error.into(), seen });
+}
+
+/// Notes that nobody waits for the end of an attempt that is on its way.
+pub(super) fn cut_short(job: &mut Job, run: Uuid, class: ErrorClass, error: &str) {
+    tried(job, run, error, Seen { error: Some(class), ..Seen::default() });
 }
 
 pub(super) fn end(job: &mut Job, run: Uuid, verdict: Verdict, error: &str, events: &mut Vec<Event>) {
@@ -150,6 +172,9 @@ pub(super) fn end(job: &mut Job, run: Uuid, verdict: Verdict, error: &str, event
 pub(super) fn cancel(job: &mut Job, error: &str, events: &mut Vec<Event>) {
     let runs: Vec<Uuid> = job.progress.state.active().map(|run| run.id).collect();
     for run in runs {
+        if run_mut(job, run).is_some_and(|run| run.phase == Phase::InFlight) {
+            cut_short(job, run, ErrorClass::Cancelled, error);
+        }
         end(job, run, Verdict::Final, error, events);
     }
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::Event;
+use super::account::{close, close_down, drop_waiting, open, open_paused, planned};
 use super::catch_up::{is_too_old, make_up};
-use super::fire::{earliest_next, skip_behind};
+use super::fire::earliest_next;
+use super::{Event, Missed};
 use crate::job::{GoDuration, Instants, Job, JobId, Misfire, Progress, Schedule, Spec, Status, just_before};
 
 /// The namespace of run ids (RFC 9562 §5.5). It is part of the contract with targets: the same
@@ -152,21 +153,29 @@ pub(super) fn plan_from(job: &mut Job, now: Timestamp) -> Option<Timestamp> {
     }
 }
 
-/// Takes back what waits to be run: a pause and another schedule leave only what goes.
-pub(super) fn forget_waiting(job: &mut Job, why: &'static str, events: &mut Vec<Event>) {
+/// Takes back what waits to be run: a pause, another schedule and the job's end leave only what goes.
+pub(super) fn forget_waiting(job: &mut Job, why: Missed, events: &mut Vec<Event>) {
     job.progress.state.held = false;
-    job.progress.state.catch_up = None;
-    skip_behind(job, why, events);
+    let skipped = match why {
+        Missed::Paused => "the job was paused before its turn",
+        Missed::Deleted => "the job was deleted before its turn",
+        _ => "the schedule was changed before its turn",
+    };
+    drop_waiting(job, why, skipped, events);
 }
 
 /// Stops a job from firing. A run that goes is not touched, nor is the outcome of a `once` that is done. One whose
 /// schedule is over has nothing to come back to.
 pub(super) fn pause(job: &mut Job, until: Option<Timestamp>, now: Timestamp, events: &mut Vec<Event>) {
     job.progress.paused_until = until.filter(|_| !is_over(job, now));
-    forget_waiting(job, "the job was paused before its turn", events);
-    if !std::mem::replace(&mut job.progress.enabled, false) {
+    forget_waiting(job, Missed::Paused, events);
+    if !job.progress.enabled {
         return;
     }
+    close_down(job, now, events);
+    job.progress.enabled = false;
+    let first = instants(job).and(planned(job));
+    open(job, first);
     plan(job, None);
     if !once_is_done(job) {
         job.progress.last_status = Status::Paused;
@@ -182,11 +191,14 @@ fn is_over(job: &Job, now: Timestamp) -> bool {
     }
 }
 
-/// Has a job fire again, unless its schedule is over. Nothing of the pause is made up for; gives the instant of a `once`
-/// that passed in it.
-pub(super) fn resume(job: &mut Job, now: Timestamp) -> Option<Timestamp> {
+/// Has a job fire again, unless its schedule is over. Nothing of the pause is made up for.
+pub(super) fn resume(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) {
     job.progress.paused_until = None;
-    if std::mem::replace(&mut job.progress.enabled, true) { None } else { plan_from(job, now) }
+    if !std::mem::replace(&mut job.progress.enabled, true) {
+        let missed = plan_from(job, now);
+        events.extend(missed.map(|run_at| Event::missed(job, run_at, Missed::Paused)));
+        close(job, now, Missed::Paused, events);
+    }
 }
 
 /// Writes down that the instant of a `once` passed without a fire.
@@ -220,7 +232,8 @@ pub(super) fn latest_due(job: &Job, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// Looks at a job after a start: keeps a plan that lies ahead and still fits the schedule. What passed while the service
-/// was down is missed, and made up for as far as the job asks for that. Gives the instant of a `once` that was missed.
+/// was down is missed, and made up for as far as the job asks for that. Gives the instant that was missed of a job that has
+/// one at a time.
 pub(super) fn plan_after_restart(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) -> Option<Timestamp> {
     match job.spec.schedule {
         Schedule::Once { .. } if once_waits(job) => None,
@@ -238,7 +251,9 @@ pub(super) fn plan_after_restart(job: &mut Job, now: Timestamp, events: &mut Vec
         Schedule::After { .. } => {
             job.progress.state.held = false;
             if job.progress.state.is_running() || !(is_made_up(job, now) || delay_still_stands(job, now)) {
+                let missed = planned(job).filter(|planned| job.progress.enabled && *planned <= now);
                 plan_from(job, now);
+                return missed;
             }
             None
         }
@@ -260,17 +275,26 @@ fn plan_grid_after_restart(job: &mut Job, now: Timestamp, events: &mut Vec<Event
     if planned.is_some() && job.progress.next_run_at > Some(now) {
         return;
     }
-    if let Some(first) = planned
-        && job.spec.policy.misfire != Misfire::Skip
+    let Some(first) = planned else {
+        plan_from(job, now);
+        return open_paused(job, now);
+    };
+    if job.spec.policy.misfire != Misfire::Skip
         && let Some(last) = latest_due(job, now)
     {
+        close_down(job, now, events);
         make_up(job, first, last, now, events);
         job.progress.state.fired = Some(last);
         // The jitter of one that has passed may still lie ahead.
         let next = next_instant(job, last.max(earliest_next(&job.spec.schedule, now)));
         return plan_or_finish(job, next);
     }
+    // How many passed is found out bite by bite: it may be so of every job.
+    open(job, Some(first));
     plan_from(job, now);
+    if !job.progress.enabled {
+        close(job, now, Missed::Down, events);
+    }
 }
 
 /// Whether the fire that was planned last has passed, and is to come now all the same. It is due then, and needs no
@@ -329,5 +353,6 @@ pub(super) fn fresh(spec: &Arc<Spec>, enabled: bool, now: Timestamp) -> Job {
         anchor(&mut job, now);
     }
     plan_from(&mut job, now);
+    open_paused(&mut job, now);
     job
 }

@@ -2,9 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::account::{miss, miss_before};
 use super::calendar::instants;
-use super::{Event, EventKind};
-use crate::job::{CatchUp, GoDuration, Job, Misfire, Span, just_before};
+use super::{Event, EventKind, Missed};
+use crate::job::{GoDuration, Job, Misfire, Span, just_before};
 use crate::limits::CATCH_UP_FIRES_MAX;
 
 /// Whether the fire of an instant comes too late to be made up for.
@@ -16,31 +17,48 @@ pub(super) fn is_too_old(job: &Job, instant: Timestamp, now: Timestamp) -> bool 
 
 /// The instants from `first` to `last` were missed: notes those that are to be made up for.
 pub(super) fn make_up(job: &mut Job, first: Timestamp, last: Timestamp, now: Timestamp, events: &mut Vec<Event>) {
+    let why = if job.spec.policy.misfire == Misfire::Once { Missed::Others } else { Missed::TooOld };
     let Some(span) = worth_it(job, first, last, now) else {
-        events.push(Event::new(job, EventKind::Missed { scheduled_at: last }));
-        return;
+        return miss(job, first, last, Missed::TooOld, events);
     };
+    miss_before(job, first, span.next, why, events);
     job.progress.state.catch_up.get_or_insert_default().spans.push(span);
-    bound_catch_up(job);
+    bound_catch_up(job, events);
     let Some(catch_up) = &job.progress.state.catch_up else { return };
-    let mut too_many = catch_up.spans.iter().map(|span| span.left).sum::<u32>().saturating_sub(CATCH_UP_FIRES_MAX);
-    while too_many > 0 && take_next(job).is_some() {
-        too_many -= 1;
-    }
+    let too_many = catch_up.spans.iter().map(|span| span.left).sum::<u32>().saturating_sub(CATCH_UP_FIRES_MAX);
+    drop_oldest(job, too_many, events);
     events.push(Event::new(job, EventKind::CatchUp { span }));
 }
 
 /// Leaves what the job asks for by now: it may have asked for more before, and there may have been other outages.
-pub(super) fn bound_catch_up(job: &mut Job) {
-    let state = &mut job.progress.state;
-    match (job.spec.policy.misfire, state.catch_up.as_deref_mut()) {
-        (Misfire::Skip, _) => state.catch_up = None,
-        (Misfire::Once, Some(CatchUp { spans })) => {
-            let last = spans.last().map(|span| span.last);
-            *spans = last.map(|last| Span { next: last, last, left: 1 }).into_iter().collect();
-        }
-        _ => {}
+pub(super) fn bound_catch_up(job: &mut Job, events: &mut Vec<Event>) {
+    let Some(catch_up) = &job.progress.state.catch_up else { return };
+    let left = catch_up.spans.iter().map(|span| span.left).sum::<u32>();
+    match job.spec.policy.misfire {
+        Misfire::Skip => drop_oldest(job, left, events),
+        Misfire::Once => drop_oldest(job, left.saturating_sub(1), events),
+        Misfire::All => {}
     }
+}
+
+/// So many of those that are made up for are missed after all.
+fn drop_oldest(job: &mut Job, mut too_many: u32, events: &mut Vec<Event>) {
+    while too_many > 0
+        && let Some(span) = job.progress.state.catch_up.as_ref().and_then(|catch_up| catch_up.spans.first().copied())
+    {
+        let kept = span.left.saturating_sub(too_many);
+        too_many = too_many.saturating_sub(span.left);
+        let spans = &mut job.progress.state.catch_up.as_mut().expect("it was looked at").spans;
+        if kept == 0 {
+            spans.remove(0);
+            miss(job, span.next, span.last, Missed::Others, events);
+        } else if let Some((next, left)) = instants(job).map(|all| all.last_of(span.next, span.last, kept)) {
+            let spans = &mut job.progress.state.catch_up.as_mut().expect("it was looked at").spans;
+            spans[0] = Span { next, left, ..span };
+            miss_before(job, span.next, next, Missed::Others, events);
+        }
+    }
+    job.progress.state.catch_up.take_if(|catch_up| catch_up.spans.is_empty());
 }
 
 fn worth_it(job: &Job, first: Timestamp, last: Timestamp, now: Timestamp) -> Option<Span> {

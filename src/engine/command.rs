@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{Event, Record};
-use crate::job::{Invalid, Job, JobId, Overrides, Patch, Spec};
+use crate::job::{Invalid, Job, JobId, Origin, Overrides, Patch, Spec};
 
 /// A change that a client asks for.
 #[derive(Debug)]
@@ -31,10 +31,8 @@ pub enum Command {
     RunNow {
         /// Which job.
         id: JobId,
-        /// The id that the run will bear, a UUID v7; handed in, because it holds the time.
-        run_id: Uuid,
-        /// What it sends that its job does not say.
-        overrides: Option<Arc<Overrides>>,
+        /// How.
+        asked: RunNow,
     },
     /// `POST /jobs/{id}/pause`.
     Pause {
@@ -47,6 +45,19 @@ pub enum Command {
     Resume(JobId),
     /// `POST /jobs/{id}/cancel`.
     Cancel(JobId),
+}
+
+/// A run that is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct RunNow {
+    /// The id that the run will bear, a UUID v7; handed in, because it holds the time.
+    pub run_id: Uuid,
+    /// The instant that it is for, where it is a repetition; else it is for the moment of the request.
+    pub scheduled_at: Option<Timestamp>,
+    /// What it sends that its job does not say.
+    pub overrides: Option<Arc<Overrides>>,
+    /// Who asks for it.
+    pub origin: Origin,
 }
 
 impl Command {
@@ -73,6 +84,15 @@ pub struct Planned {
     pub job: Job,
     /// What is to be told of it then.
     pub events: Vec<Event>,
+}
+
+impl Planned {
+    /// What is to be written down: the change, and behind it the outcomes that it has.
+    pub fn take_records(&mut self, now: Timestamp) -> Vec<Record> {
+        let change = self.record.take();
+        let runs = self.events.iter_mut().filter_map(|event| event.take_record(now));
+        change.into_iter().chain(runs.map(|run| Record::Run(Arc::new(run)))).collect()
+    }
 }
 
 /// Why a command is not done. Nothing has changed.

@@ -2,14 +2,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::account::{close_down, drop_waiting, miss, miss_before, open};
 use super::attempt::cancel;
 use super::calendar::{
-    delayed, due_time, latest_due, miss, next_instant, plan, plan_or_finish, resume, run_id, runs_are_used_up,
+    self, delayed, due_time, instants, latest_due, next_instant, plan, plan_or_finish, resume, run_id, runs_are_used_up,
 };
 use super::catch_up::{bound_catch_up, is_too_old, make_up, take_next};
 use super::table::Slot;
-use super::{Engine, Event, EventKind, Turn};
-use crate::job::{GoDuration, Job, Misfire, Overlap, Phase, Run, Schedule, Status, Trigger};
+use super::{Engine, Event, EventKind, Missed, Turn};
+use crate::job::{GoDuration, Job, Misfire, Origin, Overlap, Phase, Run, Schedule, Status, Trigger};
 use crate::limits::EVERY_MILLIS_MIN;
 
 impl Engine {
@@ -26,15 +27,15 @@ impl Engine {
     }
 
     fn take_due(&mut self, slot: Slot, now: Timestamp, turn: &mut Turn) {
-        self.change(slot, |job| {
+        self.change_told(slot, now, turn, |job, events| {
             for run in &mut job.progress.state.runs_going {
                 if matches!(run.phase, Phase::Waiting { until } if until <= now) {
                     run.phase = Phase::Queued;
                 }
             }
-            end_pause(job, now, &mut turn.events);
+            end_pause(job, now, events);
             if let Some(due_at) = job.progress.next_run_at.filter(|due| *due <= now && !job.progress.state.held) {
-                fire(job, due_at, now, &mut turn.events);
+                fire(job, due_at, now, events);
             }
         });
     }
@@ -42,10 +43,8 @@ impl Engine {
 
 /// The end of a pause that was to last until a time. What is due behind that is no more missed for the pause.
 pub(super) fn end_pause(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) {
-    if let Some(until) = job.progress.paused_until.filter(|until| *until <= now)
-        && let Some(scheduled_at) = resume(job, until)
-    {
-        events.push(Event::new(job, EventKind::Missed { scheduled_at }));
+    if let Some(until) = job.progress.paused_until.filter(|until| *until <= now) {
+        resume(job, until, events);
     }
 }
 
@@ -54,8 +53,8 @@ pub(super) fn fire(job: &mut Job, due_at: Timestamp, now: Timestamp, events: &mu
     match job.spec.schedule {
         Schedule::Once { run_at } if is_too_old(job, run_at, now) => {
             plan(job, None);
-            miss(&mut job.progress, run_at);
-            events.push(Event::new(job, EventKind::Missed { scheduled_at: run_at }));
+            calendar::miss(&mut job.progress, run_at);
+            events.push(Event::missed(job, run_at, Missed::TooOld));
         }
         Schedule::Once { run_at } => fire_once(job, run_at, due_at, now, events),
         Schedule::After { .. } => fire_after(job, due_at, now, events),
@@ -87,7 +86,7 @@ fn fire_after(job: &mut Job, due_at: Timestamp, now: Timestamp, events: &mut Vec
     plan(job, None);
     job.progress.state.fired = Some(instant);
     if is_too_old(job, instant, now) {
-        events.push(Event::new(job, EventKind::Missed { scheduled_at: instant }));
+        events.push(Event::missed(job, instant, Missed::TooOld));
         let next = delayed(job, now);
         return plan_or_finish(job, next);
     }
@@ -95,6 +94,7 @@ fn fire_after(job: &mut Job, due_at: Timestamp, now: Timestamp, events: &mut Vec
 }
 
 fn fire_repeated(job: &mut Job, due_at: Timestamp, now: Timestamp, events: &mut Vec<Event>) {
+    close_down(job, now, events);
     let Some(instant) = latest_due(job, now) else { return plan(job, None) };
     let planned = job.progress.state.planned.unwrap_or(due_at);
     job.progress.state.fired = Some(instant);
@@ -102,12 +102,18 @@ fn fire_repeated(job: &mut Job, due_at: Timestamp, now: Timestamp, events: &mut 
         make_up(job, planned, instant, now, events);
         follow_up(job, now, events);
     } else if is_too_old(job, instant, now) {
-        events.push(Event::new(job, EventKind::Missed { scheduled_at: instant }));
+        miss(job, planned.min(instant), instant, Missed::TooOld, events);
     } else {
+        miss_before(job, planned, instant, Missed::Late, events);
         let due_at = if instant == planned { due_at } else { due_time(job, instant) };
         meet(job, instant, due_at, now, events);
     }
     let next = next_instant(job, instant.max(earliest_next(&job.spec.schedule, now)));
+    if earliest_next(&job.spec.schedule, now) > instant {
+        // Of a grid that only a file can have.
+        let first = next_instant(job, instant);
+        open(job, first);
+    }
     plan_or_finish(job, next);
 }
 
@@ -182,7 +188,7 @@ pub(super) fn follow_up(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) 
             fire_once(job, *run_at, due_at, now, events);
         }
     }
-    bound_catch_up(job);
+    bound_catch_up(job, events);
     let catches_up = job.progress.state.active().any(|run| run.trigger == Trigger::CatchUp);
     if !catches_up
         && has_room(job)
@@ -209,15 +215,24 @@ pub(super) fn follow_up(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) 
 
 /// The oldest fire that is made up for. What has grown too old while it waited for its turn is missed after all.
 fn take_worth_it(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) -> Option<Timestamp> {
-    let mut missed = None;
+    let mut missed: Option<(Timestamp, Timestamp)> = None;
     let taken = loop {
         match take_next(job) {
             Some(instant) if is_going(job, instant) => {}
-            Some(instant) if is_too_old(job, instant, now) => missed = Some(instant),
+            Some(instant) if is_too_old(job, instant, now) => {
+                let goes_on =
+                    missed.filter(|(_, last)| instants(job).and_then(|all| all.after(*last)) == Some(instant));
+                if let Some((first, last)) = missed.filter(|_| goes_on.is_none()) {
+                    miss(job, first, last, Missed::TooOld, events);
+                }
+                missed = Some((goes_on.map_or(instant, |(first, _)| first), instant));
+            }
             taken => break taken,
         }
     };
-    events.extend(missed.map(|scheduled_at| Event::new(job, EventKind::Missed { scheduled_at })));
+    if let Some((first, last)) = missed {
+        miss(job, first, last, Missed::TooOld, events);
+    }
     taken
 }
 
@@ -257,8 +272,7 @@ fn count(job: &mut Job, events: &mut Vec<Event>) {
     }
     job.progress.state.runs = job.progress.state.runs.saturating_add(1);
     if runs_are_used_up(job) {
-        job.progress.state.catch_up = None;
-        skip_behind(job, "the last run of max_runs began before it", events);
+        drop_waiting(job, Missed::UsedUp, "the last run of max_runs began before it", events);
         plan_or_finish(job, None);
     }
 }
@@ -271,8 +285,11 @@ fn new_run(job: &Job, trigger: Trigger, scheduled_at: Timestamp, due_at: Timesta
         due_at,
         began_at: now,
         started_at: None,
+        attempt_at: None,
         attempts: 0,
+        tried: Vec::new(),
         phase: Phase::Queued,
+        origin: Origin::default(),
         overrides: None,
     }
 }

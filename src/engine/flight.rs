@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use crate::job::{Job, Progress, Run, Span, Spec, Status, Trigger};
+use super::Event;
+use crate::job::{Progress, Run, Spec, Status, Trigger};
 
 /// Names one attempt of this process, so that its end is never taken for another's: a deleted
 /// job may come back under its id, and its planned runs under theirs.
@@ -30,61 +31,6 @@ pub struct Start {
     /// How much later than the run was due this attempt begins; of the first one, how late the
     /// run is. Below zero after a clock stepped back.
     pub lateness: SignedDuration,
-}
-
-/// What a turn decided that is worth telling people: the log's material.
-#[derive(Clone, Debug)]
-pub struct Event {
-    /// The job.
-    pub spec: Arc<Spec>,
-    /// What happened.
-    pub kind: EventKind,
-}
-
-/// What happened to a job without its client's doing.
-#[derive(Clone, Debug)]
-pub enum EventKind {
-    /// An attempt failed and another will follow.
-    Retry {
-        /// The run as it was.
-        run: Run,
-        /// Why.
-        error: Box<str>,
-        /// When the next attempt is due.
-        until: Timestamp,
-    },
-    /// A run has ended.
-    Ended {
-        /// The run as it was.
-        run: Run,
-        /// What came of it.
-        status: Status,
-        /// Why, where it is no success.
-        error: Box<str>,
-    },
-    /// A fire was due while a run was going, or one that waited for its end was given up.
-    Skipped {
-        /// The instant of the schedule.
-        scheduled_at: Timestamp,
-        /// Why, in words that go on with "at" and the instant.
-        why: &'static str,
-    },
-    /// An instant passed while the job could not run.
-    Missed {
-        /// The instant.
-        scheduled_at: Timestamp,
-    },
-    /// Fires were missed and will be made up for.
-    CatchUp {
-        /// Their instants.
-        span: Span,
-    },
-}
-
-impl Event {
-    pub(super) fn new(job: &Job, kind: EventKind) -> Self {
-        Self { spec: Arc::clone(&job.spec), kind }
-    }
 }
 
 /// What the engine decided in one turn.

@@ -5,7 +5,7 @@
 //!
 //! 1. [`Engine::ended`] for every attempt that came back, [`Engine::fire_due`] and
 //!    [`Engine::dispatch`]: what happens without anybody's leave. It is done at once, and
-//!    [`Engine::take_records`] says how things are now.
+//!    [`Engine::take_records`] says how things are now, and what is over.
 //! 2. [`Engine::plan`] for every command, at most one for a job: a record of what it would
 //!    change, or a refusal. Nothing has changed yet.
 //! 3. The owner writes all records down. Where that works, it gives those of the commands to
@@ -14,15 +14,18 @@
 //!
 //! After a crash the same records go through the same [`Engine::apply`].
 
+mod account;
 mod attempt;
 mod blocks;
 mod calendar;
 mod catch_up;
 mod coming;
 mod command;
+mod event;
 mod fire;
 mod flight;
 mod heap;
+mod held_back;
 mod outcome;
 mod page;
 mod plan;
@@ -33,20 +36,24 @@ mod table;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use coming::{Coming, coming};
-pub use command::{Command, Planned, Refusal};
-pub use flight::{Event, EventKind, Start, Token, Turn};
+pub use command::{Command, Planned, Refusal, RunNow};
+pub use event::{Event, EventKind, Missed};
+pub use flight::{Start, Token, Turn};
 pub use outcome::{Outcome, Verdict};
 pub use page::{Filter, Kind, Page};
 pub use plan::new_job;
 pub use record::Record;
 
-use crate::job::{Job, JobId, Phase, Progress};
+use crate::job::{Job, JobId, Phase, Progress, RunRecord};
+use account::close_down;
 use heap::DueHeap;
+use held_back::HeldBack;
 use table::{Entry, Place, Slot, Table, Unrecorded};
 
 /// All jobs and what is going on with them.
@@ -73,6 +80,9 @@ pub struct Engine {
     late: VecDeque<Slot>,
     /// Jobs whose records could not be written.
     unwritten: BTreeSet<Slot>,
+    /// What is over since the last records were taken, in the order in which it was.
+    runs: Vec<Arc<RunRecord>>,
+    held_back: HeldBack,
     /// Nothing is due before the recovery, which puts each job in its place once, however many records made it.
     is_loading: bool,
 }
@@ -93,6 +103,8 @@ impl Engine {
             changed: Vec::new(),
             late: VecDeque::new(),
             unwritten: BTreeSet::new(),
+            runs: Vec::new(),
+            held_back: HeldBack::default(),
             is_loading: false,
         }
     }
@@ -167,39 +179,58 @@ impl Engine {
         self.next_due().map(|due| due.max(now))
     }
 
-    /// What has changed since the last call by itself, one record a job, in the order of the changes;
-    /// then `bite` of what is late, because that may be all jobs: after a recovery, and when the disk takes
+    /// What has changed since the last call by itself, one record a job, in the order of the changes, and what is over
+    /// since then; then `bite` of what is late, because that may be all jobs: after a recovery, and when the disk takes
     /// records again.
-    pub fn take_records(&mut self, bite: usize) -> Vec<Record> {
+    pub fn take_records(&mut self, bite: usize, now: Timestamp, turn: &mut Turn) -> Vec<Record> {
+        let mut records = Vec::with_capacity(self.changed.len() + self.runs.len());
         let mut changed = std::mem::take(&mut self.changed);
-        let mut records: Vec<_> = changed.drain(..).map(|slot| self.take_record(slot)).collect();
+        for slot in changed.drain(..) {
+            self.take_record(slot, now, turn, &mut records);
+        }
         self.changed = changed;
+        records.extend(self.runs.drain(..).map(Record::Run));
         for _ in 0..bite {
             let Some(slot) = self.late.pop_front() else { break };
             if self.table.find(slot).is_some_and(|entry| entry.unrecorded == Unrecorded::Late) {
-                records.push(self.take_record(slot));
+                self.take_record(slot, now, turn, &mut records);
             }
         }
         if self.late.is_empty() {
             // It may have held all jobs.
             self.late = VecDeque::new();
         }
+        if self.unwritten.is_empty() {
+            records.extend(self.held_back.take_of_none().into_iter().map(Record::Run));
+        }
         records
     }
 
     /// Takes back records of [`Engine::take_records`] that could not be written. Of each job the
     /// record is made anew after [`Engine::write_again`], as the job is then.
-    pub fn unwritten(&mut self, records: &[Record]) {
+    pub fn unwritten(&mut self, records: Vec<Record>) {
         for record in records {
-            let Some(slot) = self.table.slot(record.id()) else { continue };
-            self.table.at_mut(slot).unrecorded = Unrecorded::Late;
-            self.unwritten.insert(slot);
+            let slot = self.table.slot(record.id());
+            match (record, slot) {
+                (Record::Run(run), Some(slot)) => self.held_back.add(slot, [run]),
+                (Record::Run(run), None) => self.held_back.add_of_none(run),
+                (_, Some(slot)) => {
+                    self.table.at_mut(slot).unrecorded = Unrecorded::Late;
+                    self.unwritten.insert(slot);
+                }
+                (_, None) => {}
+            }
         }
     }
 
     /// Whether there is something that could not be written.
     pub fn has_unwritten(&self) -> bool {
-        !self.unwritten.is_empty()
+        !self.unwritten.is_empty() || self.held_back.has_any_of_none()
+    }
+
+    /// How many records of runs found no room in memory while the disk took none, since the last call.
+    pub fn take_lost_runs(&mut self) -> u64 {
+        self.held_back.take_lost()
     }
 
     /// Has everything written down that could not be before.
@@ -207,11 +238,16 @@ impl Engine {
         self.late.extend(std::mem::take(&mut self.unwritten));
     }
 
-    fn take_record(&mut self, slot: Slot) -> Record {
+    fn take_record(&mut self, slot: Slot, now: Timestamp, turn: &mut Turn, records: &mut Vec<Record>) {
         let entry = self.table.at_mut(slot);
         entry.unrecorded = Unrecorded::No;
+        let from = turn.events.len();
+        close_down(&mut entry.job, now, &mut turn.events);
         let Job { spec, progress } = &entry.job;
-        Record::Progress { id: spec.id.clone(), progress: Box::new(progress.clone()) }
+        records.push(Record::Progress { id: spec.id.clone(), progress: Box::new(progress.clone()) });
+        records.extend(self.held_back.take(slot).into_iter().map(Record::Run));
+        let closed = turn.events[from..].iter_mut().filter_map(|event| event.take_record(now));
+        records.extend(closed.map(|run| Record::Run(Arc::new(run))));
     }
 
     /// Makes a record true. This is how a command takes effect and how a restart finds its way.
@@ -237,9 +273,11 @@ impl Engine {
                 self.enabled -= usize::from(self.table.at(slot).is_counted);
                 let unrecorded = self.table.at(slot).unrecorded;
                 debug_assert!(unrecorded != Unrecorded::Changed, "records are taken before commands are applied");
+                self.held_back.let_go(slot);
                 self.table.remove(&id);
                 true
             }
+            Record::Run(_) => false,
         }
     }
 
@@ -251,6 +289,21 @@ impl Engine {
             self.changed.push(slot);
         }
         self.index(slot);
+        result
+    }
+
+    /// The same where it may come to an outcome.
+    fn change_told<T>(
+        &mut self,
+        slot: Slot,
+        now: Timestamp,
+        turn: &mut Turn,
+        change: impl FnOnce(&mut Job, &mut Vec<Event>) -> T,
+    ) -> T {
+        let from = turn.events.len();
+        let result = self.change(slot, |job| change(job, &mut turn.events));
+        let ended = turn.events[from..].iter_mut().filter_map(|event| event.take_record(now));
+        self.runs.extend(ended.map(Arc::new));
         result
     }
 

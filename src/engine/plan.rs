@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
+use super::account::{close_all, open_paused};
 use super::attempt::cancel;
-use super::calendar::{anchor, first_instant, forget_waiting, fresh, instants, pause, plan, plan_from, resume};
+use super::calendar::{anchor, first_instant, fresh, instants, pause, plan, plan_from, resume};
 use super::fire::{follow_up, has_room, push};
-use super::{Command, Engine, Planned, Record, Refusal};
-use crate::job::{Invalid, Job, JobId, Overrides, Patch, Phase, Run, Schedule, Spec, Trigger};
+use super::{Command, Engine, Missed, Planned, Record, Refusal, RunNow};
+use crate::job::{Invalid, Job, JobId, Origin, Overrides, Patch, Phase, Run, Schedule, Spec, Trigger};
 use crate::limits::OVERRIDES_BYTES_MAX;
 
 impl Engine {
@@ -23,15 +23,19 @@ impl Engine {
             Command::Create { spec, enabled } => self.create(spec, *enabled, now),
             Command::Patch { id, patch } => patched(self.existing(id)?, patch, now),
             Command::Delete(id) => {
-                let job = self.existing(id)?.clone();
-                Ok(Planned { record: Some(Record::Delete(id.clone())), job, events: Vec::new() })
+                let (present, mut job) = self.begun(id)?;
+                let mut events = Vec::new();
+                close_all(&mut job, now, Missed::Deleted, &mut events);
+                cancel(&mut job, "cancelled: the job was deleted", &mut events);
+                Ok(Planned { record: Some(Record::Delete(id.clone())), job: present.clone(), events })
             }
-            Command::RunNow { id, run_id, overrides } => run_now(self.existing(id)?, *run_id, overrides.as_ref(), now),
+            Command::RunNow { id, asked } => run_now(self.existing(id)?, asked, now),
             Command::Pause { id, until } => paused(self.existing(id)?, *until, now),
             Command::Resume(id) => {
                 let (present, mut job) = self.begun(id)?;
-                resume(&mut job, now);
-                Ok(progressed(present, job))
+                let mut events = Vec::new();
+                resume(&mut job, now, &mut events);
+                Ok(Planned { events, ..progressed(present, job) })
             }
             Command::Cancel(id) => {
                 let (present, mut job) = self.begun(id)?;
@@ -80,21 +84,24 @@ fn patched(present: &Job, patch: &Patch, now: Timestamp) -> Result<Planned, Refu
     let mut events = Vec::new();
     let new_schedule = spec.schedule != present.spec.schedule;
     let new_spec = spec != *present.spec;
+    if new_schedule {
+        close_all(&mut job, now, Missed::Changed, &mut events);
+    }
     if new_spec {
         job.spec = Arc::new(spec);
     }
     if new_schedule {
-        forget_waiting(&mut job, "the schedule was changed before its turn", &mut events);
         anchor(&mut job, now);
         check_ahead(&job, now)?;
         plan_from(&mut job, now);
+        open_paused(&mut job, now);
     }
     if job.spec.policy != present.spec.policy {
         // What waits for the end of a run may have room now.
         follow_up(&mut job, now, &mut events);
     }
     match patch.enabled {
-        Some(true) => drop(resume(&mut job, now)),
+        Some(true) => resume(&mut job, now, &mut events),
         Some(false) => {
             let until = job.progress.paused_until;
             pause(&mut job, until, now, &mut events);
@@ -105,7 +112,8 @@ fn patched(present: &Job, patch: &Patch, now: Timestamp) -> Result<Planned, Refu
     Ok(Planned { events, ..planned })
 }
 
-fn run_now(present: &Job, id: Uuid, overrides: Option<&Arc<Overrides>>, now: Timestamp) -> Result<Planned, Refusal> {
+fn run_now(present: &Job, asked: &RunNow, now: Timestamp) -> Result<Planned, Refusal> {
+    let RunNow { run_id, scheduled_at, ref overrides, ref origin } = *asked;
     let mut job = present.clone();
     if !has_room(&job) {
         return Err(Refusal::Running);
@@ -119,15 +127,18 @@ fn run_now(present: &Job, id: Uuid, overrides: Option<&Arc<Overrides>>, now: Tim
         plan(&mut job, None);
     }
     let run = Run {
-        id,
+        id: run_id,
         trigger: Trigger::Manual,
-        scheduled_at: now,
+        scheduled_at: scheduled_at.unwrap_or(now),
         due_at: now,
         began_at: now,
         started_at: None,
+        attempt_at: None,
         attempts: 0,
+        tried: Vec::new(),
         phase: Phase::Queued,
-        overrides: overrides.cloned(),
+        origin: Origin { is_overridden: overrides.is_some(), ..origin.clone() },
+        overrides: overrides.clone(),
     };
     push(&mut job, run);
     // From now on `last_run_at` alone does not tell whether a `once` was taken.

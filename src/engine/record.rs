@@ -1,6 +1,8 @@
 //! What happened, as it is written down.
 
-use crate::job::{Job, JobId, Progress};
+use std::sync::Arc;
+
+use crate::job::{Job, JobId, Progress, RunRecord};
 
 /// One change of one job. Records are absolute: each says how things are from now on and none
 /// asks how they were, so that applying one twice, or a list of them again from any earlier
@@ -18,6 +20,8 @@ pub enum Record {
     },
     /// The job is gone.
     Delete(JobId),
+    /// A run has ended, or a due time has passed without one. It says nothing of how a job is.
+    Run(Arc<RunRecord>),
 }
 
 impl Record {
@@ -26,6 +30,7 @@ impl Record {
         match self {
             Self::Put(job) => &job.spec.id,
             Self::Progress { id, .. } | Self::Delete(id) => id,
+            Self::Run(run) => &run.job_id,
         }
     }
 }

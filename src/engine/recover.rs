@@ -1,13 +1,16 @@
 //! The first thing after a start: what passed while nobody looked.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
-use super::attempt::{end, retry_at, wait_for_retry};
+use super::account::drop_catch_up;
+use super::attempt::{cut_short, end, retry_at, wait_for_retry};
 use super::calendar::plan_after_restart;
 use super::fire::{end_pause, follow_up};
 use super::table::{Place, Slot, Unrecorded};
-use super::{Engine, Event, EventKind, Turn, Verdict};
-use crate::job::{GoDuration, Job, Phase, Progress, State};
+use super::{Engine, Event, Missed, Turn, Verdict};
+use crate::job::{ErrorClass, GoDuration, Job, Phase, Progress, State};
 
 const INTERRUPTED: &str = "interrupted by a restart";
 
@@ -27,6 +30,8 @@ impl Engine {
             let is_told = turn.events.len() > events;
             if is_told || is_found_once(&self.table.at(slot).job.progress, &job.progress) {
                 self.change(slot, |present| present.progress = job.progress);
+                let records = turn.events[events..].iter_mut().filter_map(|event| event.take_record(now));
+                self.held_back.add(slot, records.map(Arc::new));
             } else {
                 let present = &mut self.table.at_mut(slot).job.progress;
                 has_new_plan |= *present != job.progress;
@@ -67,22 +72,25 @@ impl Engine {
 fn is_found_once(before: &Progress, after: &Progress) -> bool {
     let begins_now = before.next_run_at.is_none() && before.state.anchor != after.state.anchor;
     let found = |state: &State| (state.fired, state.held, state.catch_up.clone(), state.runs_going.clone());
-    begins_now || before.enabled != after.enabled || found(&before.state) != found(&after.state)
+    // How many instants passed is found out when its record is made.
+    let has_passed = after.enabled && after.state.missed_from.is_some();
+    begins_now || has_passed || before.enabled != after.enabled || found(&before.state) != found(&after.state)
 }
 
 fn recovered(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) {
     if !job.progress.enabled {
         // A hand has stopped the job in its file.
-        job.progress.state.catch_up = None;
+        drop_catch_up(job, Missed::Paused, events);
     }
     end_pause(job, now, events);
     if let Some(scheduled_at) = plan_after_restart(job, now, events) {
-        events.push(Event::new(job, EventKind::Missed { scheduled_at }));
+        events.push(Event::missed(job, scheduled_at, Missed::Down));
     }
     let runs = job.progress.state.runs_going.iter();
     // The attempt was cut off; that counts as a broken answer.
     let cut_off: Vec<_> = runs.filter(|run| run.phase == Phase::InFlight).cloned().collect();
     for run in cut_off {
+        cut_short(job, run.id, ErrorClass::Interrupted, INTERRUPTED);
         if let Some(until) = retry_at(&job.spec, &run, GoDuration::ZERO, now) {
             wait_for_retry(job, run.id, until, now, INTERRUPTED, events);
         } else {

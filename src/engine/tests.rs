@@ -1,5 +1,6 @@
 //! Timelines: what the contract says under "what happens when", a line a case.
 
+mod account;
 mod after;
 mod bounds;
 mod clock;

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::field::{Field, FieldValue, Headers, Unknown};
 use super::policy::PolicyDraft;
+use super::record_json::AttemptDraft;
 use super::{GoDuration, JobId, Misfire, Overlap, Status};
 
 /// Where the text comes from, and so what its read-only keys are.
@@ -186,6 +187,7 @@ pub struct StateDraft {
     pub(super) anchor: Field<Timestamp>,
     pub(super) planned: Field<Timestamp>,
     pub(super) fired: Field<Timestamp>,
+    pub(super) missed_from: Field<Timestamp>,
     pub(super) runs: Field<i64>,
     pub(super) held: Field<bool>,
     pub(super) catch_up: Option<Vec<SpanDraft>>,
@@ -212,9 +214,13 @@ pub(super) struct RunDraft {
     pub(super) due_at: Field<Timestamp>,
     pub(super) began_at: Field<Timestamp>,
     pub(super) started_at: Field<Timestamp>,
+    pub(super) attempt_at: Field<Timestamp>,
     pub(super) attempts: Field<i64>,
+    pub(super) tried: Option<Vec<AttemptDraft>>,
     pub(super) phase: Field<Box<str>>,
     pub(super) retry_at: Field<Timestamp>,
+    pub(super) key: Field<Box<str>>,
+    pub(super) replay_of: Field<Uuid>,
     pub(super) overrides: Field<OverridesDraft>,
 }
 

@@ -138,8 +138,12 @@ fn repeated<M: SerializeMap>(
 impl Serialize for State {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        let times: [(&str, Option<Timestamp>); 3] =
-            [("anchor", self.anchor), ("planned", self.planned), ("fired", self.fired)];
+        let times: [(&str, Option<Timestamp>); 4] = [
+            ("anchor", self.anchor),
+            ("planned", self.planned),
+            ("fired", self.fired),
+            ("missed_from", self.missed_from),
+        ];
         for (key, time) in times {
             if let Some(time) = time {
                 map.serialize_entry(key, &Text(time))?;
@@ -188,7 +192,13 @@ impl Serialize for Run {
         if let Some(started_at) = self.started_at {
             map.serialize_entry("started_at", &Text(started_at))?;
         }
+        if let Some(attempt_at) = self.attempt_at.filter(|at| Some(*at) != self.started_at) {
+            map.serialize_entry("attempt_at", &Text(attempt_at))?;
+        }
         map.serialize_entry("attempts", &self.attempts)?;
+        if !self.tried.is_empty() {
+            map.serialize_entry("tried", &self.tried)?;
+        }
         let phase = match self.phase {
             Phase::Behind => "behind",
             Phase::Queued => "queued",
@@ -198,6 +208,12 @@ impl Serialize for Run {
         map.serialize_entry("phase", phase)?;
         if let Phase::Waiting { until } = self.phase {
             map.serialize_entry("retry_at", &Text(until))?;
+        }
+        if let Some(key) = &self.origin.key {
+            map.serialize_entry("key", key)?;
+        }
+        if let Some(replay_of) = self.origin.replay_of {
+            map.serialize_entry("replay_of", &Text(replay_of))?;
         }
         if let Some(overrides) = &self.overrides {
             map.serialize_entry("overrides", &**overrides)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::Overrides;
+use super::{Attempt, Origin, Overrides};
 use crate::limits::CATCH_UP_FIRES_MAX;
 
 /// Everything about a job that its definition does not hold. A journal record of it is absolute:
@@ -40,6 +40,9 @@ pub struct State {
     /// The last instant of the schedule that was taken: fired, skipped or missed. Nothing at or
     /// before it is planned again, also after the clock stepped back.
     pub fired: Option<Timestamp>,
+    /// The first instant of the schedule that has passed, or will, without a run and has no record yet: because the job
+    /// is paused, or because the service was down. So are all behind it up to the one that is planned.
+    pub missed_from: Option<Timestamp>,
     /// How many runs the schedule has begun, where it is bounded by that.
     pub runs: u32,
     /// A `once` is due and waits for the end of a run that was going.
@@ -108,10 +111,16 @@ pub struct Run {
     pub began_at: Timestamp,
     /// When its first attempt began.
     pub started_at: Option<Timestamp>,
+    /// When its present attempt began, or its last one.
+    pub attempt_at: Option<Timestamp>,
     /// How many attempts have begun.
     pub attempts: u32,
+    /// What came of those that have ended.
+    pub tried: Vec<Attempt>,
     /// What it does now.
     pub phase: Phase,
+    /// Who asked for it.
+    pub origin: Origin,
     /// What it sends that its job does not say.
     pub overrides: Option<Arc<Overrides>>,
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{JobId, Status, Trigger};
 
 /// What came of one due time, of a stretch of due times that passed without a run, or of a run that was asked for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunRecord {
     /// Grows from record to record; 0 until it is written down.
     pub seq: u64,
@@ -60,7 +60,7 @@ pub struct Origin {
 }
 
 /// One attempt of a run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// 1, 2, …
     pub number: u32,

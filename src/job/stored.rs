@@ -6,7 +6,8 @@ use serde::de::{Deserialize, Deserializer, Error};
 
 use super::draft::{File, JobDraft, ProgressDraft, RunDraft, SpanDraft, StateDraft};
 use super::input::{REQUIRED_SCHEDULE, Strictness, check_kind, new_policy};
-use super::{CatchUp, Defaults, Invalid, Job, Phase, Progress, Run, Span, Spec, State, Trigger};
+use super::record_json::AttemptDraft;
+use super::{CatchUp, Defaults, Invalid, Job, Origin, Phase, Progress, Run, Span, Spec, State, Trigger};
 
 impl JobDraft<File> {
     /// A job as a file holds it: every value that can be kept is kept, sensible or not.
@@ -64,6 +65,7 @@ impl StateDraft {
             anchor: self.anchor.set(),
             planned: self.planned.set(),
             fired: self.fired.set(),
+            missed_from: self.missed_from.set(),
             runs: u32::try_from(self.runs.set().unwrap_or(0))
                 .map_err(|_| Invalid::new("/state/runs", "must not be below zero or past 4,294,967,295"))?,
             held: self.held.set().unwrap_or(false),
@@ -107,16 +109,22 @@ impl RunDraft {
             None if id.get_version_num() == 5 => Trigger::Schedule,
             None => Trigger::Manual,
         };
+        let started_at = self.started_at.set();
+        let overrides = self.overrides.set().map(|overrides| Arc::new(overrides.into_overrides()));
         Ok(Run {
             id,
             scheduled_at: self.scheduled_at.set().unwrap_or(began_at),
             due_at: self.due_at.set().unwrap_or(began_at),
             began_at,
-            started_at: self.started_at.set(),
+            started_at,
+            // Of the first one it is not said twice.
+            attempt_at: self.attempt_at.set().or(started_at),
             attempts,
+            tried: self.tried.into_iter().flatten().map(AttemptDraft::into_attempt).collect::<Result<_, _>>()?,
             phase,
             trigger,
-            overrides: self.overrides.set().map(|overrides| Arc::new(overrides.into_overrides())),
+            origin: Origin { key: self.key.set(), replay_of: self.replay_of.set(), is_overridden: overrides.is_some() },
+            overrides,
         })
     }
 }

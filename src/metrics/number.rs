@@ -12,7 +12,12 @@ pub struct Counter(AtomicU64);
 impl Counter {
     /// It has happened once more.
     pub fn add(&self) {
-        self.0.fetch_add(1, Relaxed);
+        self.add_count(1);
+    }
+
+    /// It has happened so many times more.
+    pub fn add_count(&self, count: u64) {
+        self.0.fetch_add(count, Relaxed);
     }
 
     pub(super) fn get(&self) -> u64 {

@@ -18,7 +18,7 @@ pub(super) fn event(metrics: &Metrics, kind: &EventKind) {
         EventKind::Ended { status: Status::Timeout, .. } => runs.timeout.add(),
         EventKind::Ended { .. } => runs.failed.add(),
         EventKind::Skipped { .. } => runs.skipped.add(),
-        EventKind::Missed { .. } => runs.missed.add(),
+        EventKind::Missed { stretch, .. } => runs.missed.add_count(stretch.map_or(1, |stretch| stretch.count)),
         // Neither is the end of anything.
         EventKind::Retry { .. } | EventKind::CatchUp { .. } => {}
     }

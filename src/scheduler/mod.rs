@@ -158,6 +158,8 @@ pub struct Scheduler {
     turned_at: Instant,
     /// Attempts that came back while something was being written.
     landed: Vec<Report>,
+    /// What the next record of a run is numbered with.
+    next_seq: u64,
     /// What the recovery found and nobody was told yet.
     untold: vec::IntoIter<Event>,
     /// More jobs were due than one turn takes.
@@ -202,6 +204,7 @@ impl Scheduler {
             deferred: VecDeque::new(),
             turned_at,
             landed: Vec::new(),
+            next_seq: 1,
             untold: Vec::new().into_iter(),
             more_due: false,
             order: None,

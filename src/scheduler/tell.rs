@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::measure;
 use crate::engine::{Event, EventKind, Start};
-use crate::job::{Run, Status, Trigger};
+use crate::job::{Run, Status, Stretch, Trigger};
 use crate::limits::{LATE_WARN_REST_SECS, WORKERS_BUSY_MILLIS};
 use crate::metrics::Metrics;
 use crate::store::SnapshotDone;
@@ -69,12 +69,23 @@ pub(super) fn event(event: &Event, took: Option<Duration>, metrics: &Metrics) {
             fires = span.left,
             "fires missed: they are made up for"
         ),
-        EventKind::Missed { scheduled_at } => tracing::warn!(
+        EventKind::Missed { scheduled_at, stretch: None, why } => tracing::warn!(
             job_id,
             name,
             status = "missed",
             scheduled_at = %scheduled_at,
+            error = why.as_str(),
             "fire missed: its time passed while it could not run"
+        ),
+        EventKind::Missed { scheduled_at, stretch: Some(Stretch { last_scheduled_at, count }), why } => tracing::warn!(
+            job_id,
+            name,
+            status = "missed",
+            scheduled_at = %scheduled_at,
+            last_scheduled_at = %last_scheduled_at,
+            fires = count,
+            error = why.as_str(),
+            "fires missed: their times passed while it could not run"
         ),
     }
 }

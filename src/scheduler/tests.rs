@@ -341,7 +341,8 @@ fn an_end_by_an_error_waits_for_no_helper_that_hangs() {
         thread::yield_now();
     }
     drop(starts);
-    ask(Command::RunNow { id: id("b"), run_id: uuid::Uuid::nil(), overrides: None }).expect("there is room");
+    let asked = crate::engine::RunNow::default();
+    ask(Command::RunNow { id: id("b"), asked }).expect("there is room");
     let ended = ended.recv_timeout(Duration::from_mins(1)).expect("it waits for nobody");
     assert!(matches!(ended, Err(Fatal::Executor)), "{ended:?}");
 }

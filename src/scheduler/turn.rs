@@ -2,6 +2,7 @@
 //! stands on them is made true.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_channel::Sender;
@@ -12,7 +13,7 @@ use crate::clock::Now;
 use crate::engine::{Command, Engine, Event, Planned, Record, Refusal, Start, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
-use crate::job::{Job, JobId};
+use crate::job::{Job, JobId, RunRecord, Seen};
 use crate::limits::{DISK_HANGS_SECS, TURN_BODY_BYTES_MAX, TURN_DISK_EVENTS_MAX, TURN_FIRES_MAX, WRITE_STALL_MILLIS};
 use crate::metrics::Metrics;
 use crate::store::{DiskEvent, Finished, Written};
@@ -27,8 +28,8 @@ struct Arrived {
 /// A command that can be done, once its record is written.
 #[derive(Debug)]
 pub(super) struct Ready {
-    /// There is a record: it changes something.
-    is_change: bool,
+    /// How many records it has, and so whether it changes something: the change itself, and behind it outcomes.
+    records: usize,
     reply: Reply,
     job: Job,
     /// What is to be told of it.
@@ -66,7 +67,8 @@ impl Scheduler {
         }
         // At the end the last snapshot holds what is late.
         let is_ending = matches!(self.order, Some(Order::End(_)));
-        let mut records = engine.take_records(if is_ending { 0 } else { bites.late_records });
+        let late = if is_ending { 0 } else { bites.late_records };
+        let mut records = engine.take_records(late, now.wall, &mut turn);
         drop(engine);
         let own = records.len();
         // Those that were put off come first.
@@ -171,12 +173,13 @@ impl Scheduler {
                 _ => Ok(planned),
             });
             match planned {
-                Ok(planned) => {
+                Ok(mut planned) => {
                     touched.insert(command.id().clone());
                     body_bytes += body_bytes_of(&command, &planned.job);
-                    let Planned { record, job, events } = planned;
-                    ready.push(Ready { is_change: record.is_some(), reply, job, events });
-                    records.extend(record);
+                    let own = planned.take_records(now.wall);
+                    let Planned { job, events, .. } = planned;
+                    ready.push(Ready { records: own.len(), reply, job, events });
+                    records.extend(own);
                 }
                 Err(refusal) => answer(&reply, Err(refusal)),
             }
@@ -204,7 +207,7 @@ impl Scheduler {
     }
 
     /// Has the records written, and then the attempts made: a killed process must know what it had begun.
-    fn write(&mut self, records: Vec<Record>, starts: Vec<Start>, now: Now) -> Result<Option<Written>, Fatal> {
+    fn write(&mut self, mut records: Vec<Record>, starts: Vec<Start>, now: Now) -> Result<Option<Written>, Fatal> {
         for start in &starts {
             let were_busy = self.busy.due().is_some();
             self.late.started(start, were_busy, now.steady);
@@ -212,6 +215,12 @@ impl Scheduler {
         }
         if !starts.is_empty() && self.parts.starts.is_closed() {
             return Err(Fatal::Executor);
+        }
+        for record in &mut records {
+            if let Record::Run(run) = record {
+                Arc::make_mut(run).seq = self.next_seq;
+                self.next_seq += 1;
+            }
         }
         let executor = self.parts.starts.clone();
         Ok(self.parts.store.append(records, now.steady, move || {
@@ -256,18 +265,22 @@ impl Scheduler {
         let Writing { own, changes } = std::mem::take(&mut self.writing);
         let mut commands = records.split_off(own).into_iter();
         let mut engine = self.parts.engine.write();
-        if written.is_err() {
-            engine.unwritten(&records);
-        }
         let position = self.parts.store.position();
-        for Ready { is_change, reply, job, events } in changes {
-            if is_change {
-                let record = commands.next().expect("each change has its record");
+        if written.is_ok() {
+            drop(runs_of(&records));
+        } else {
+            engine.unwritten(records);
+        }
+        for Ready { records, reply, job, events } in changes {
+            let mut records = commands.by_ref().take(records);
+            if let Some(change) = records.next() {
+                let runs: Vec<_> = records.collect();
                 if let Err(reason) = written {
                     answer(&reply, Err(Refusal::Disk(reason.clone())));
                     continue;
                 }
-                engine.apply(record);
+                drop(runs_of(&runs));
+                engine.apply(change);
                 for event in &events {
                     tell::event(event, None, &self.parts.metrics);
                 }
@@ -340,18 +353,29 @@ pub(super) fn land(
     let mut turn = Turn::default();
     let mut told = Vec::new();
     for report in reports {
-        let was_awaited = engine.ended(report.token, &report.outcome, now, &mut turn);
+        let was_awaited = engine.ended(report.token, &report.outcome, Seen::default(), now, &mut turn);
         measure::attempt(metrics, report, was_awaited);
         told.extend(turn.events.drain(..).map(|event| (event, report.took)));
     }
     told
 }
 
+/// The runs that are over.
+fn runs_of(records: &[Record]) -> impl Iterator<Item = Arc<RunRecord>> {
+    records.iter().filter_map(|record| match record {
+        Record::Run(run) => Some(Arc::clone(run)),
+        Record::Put(_) | Record::Progress { .. } | Record::Delete(_) => None,
+    })
+}
+
 /// How much of a turn's record is the body of a call.
 fn body_bytes_of(command: &Command, planned: &Job) -> usize {
     match command {
         Command::Create { .. } | Command::Patch { .. } => planned.spec.http.body.len(),
-        Command::RunNow { overrides: Some(overrides), .. } => overrides.body.as_ref().map_or(0, |body| body.len()),
+        Command::RunNow { asked, .. } => {
+            let body = asked.overrides.as_ref().and_then(|overrides| overrides.body.as_ref());
+            body.map_or(0, |body| body.len())
+        }
         _ => 0,
     }
 }

@@ -10,6 +10,7 @@
 
 use std::fmt;
 use std::io::Write;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -53,6 +54,7 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record, mark: Option<Mark>) {
             value(out, "of", progress.as_ref());
         }
         Record::Delete(id) => value(out, "delete", id),
+        Record::Run(run) => value(out, "run", run.as_ref()),
     }
     out.push(b'}');
     let crc = crc32fast::hash(&out[start + HEAD_LEN..]);
@@ -129,6 +131,7 @@ impl<'de> Visitor<'de> for LineVisitor<'_> {
                     let id = id.take().ok_or_else(|| de::Error::custom("a progress of no job"))?;
                     record = Some(Record::Progress { id, progress: Box::new(map.next_value_seed(ProgressSeed)?) });
                 }
+                "run" => record = Some(Record::Run(Arc::new(map.next_value()?))),
                 "delete" => record = Some(Record::Delete(map.next_value::<Id>()?.0)),
                 other => return Err(de::Error::custom(format!("a record of an unknown kind, {other:?}"))),
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_channel::bounded;
 use jiff::{SignedDuration, Timestamp};
-use ksana::engine::{Command, Filter, Kind};
+use ksana::engine::{Command, Filter, Kind, RunNow};
 use ksana::inbox::Letter;
 use ksana::job::{
     Bounds, GoDuration, Job, JobDraft, JobId, Misfire, Overlap, Overrides, Policy, Request, Schedule, Status,
@@ -109,7 +109,8 @@ impl Clients {
                 let body = || Some(Overrides { body: Some("y".into()), ..Overrides::default() });
                 let overrides = if random.per_mille(200) { body() } else { None };
                 let shared = overrides.clone().map(Arc::new);
-                (Command::RunNow { id: job_id, run_id, overrides: shared }, Ask::RunNow { id, run_id, overrides })
+                let asked = RunNow { run_id, overrides: shared, ..RunNow::default() };
+                (Command::RunNow { id: job_id, asked }, Ask::RunNow { id, run_id, overrides })
             }
             10 => {
                 let ahead = *random.pick(&[-1, 1, 5_000, 60_000, 600_000]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use ksana::engine::{Outcome, Verdict};
-use ksana::job::{GoDuration, Job, Misfire, Overlap, Overrides, Phase, Run, Schedule, Spec, Status, Trigger};
+use ksana::job::{GoDuration, Job, Misfire, Origin, Overlap, Overrides, Phase, Run, Schedule, Spec, Status, Trigger};
 use uuid::Uuid;
 
 use crate::rules::{
@@ -169,8 +169,20 @@ fn count(job: &mut Job) {
 }
 
 fn run(id: Uuid, trigger: Trigger, scheduled_at: Timestamp, due_at: Timestamp, began_at: Timestamp) -> Run {
-    let (started_at, overrides) = (None, None);
-    Run { id, trigger, scheduled_at, due_at, began_at, started_at, attempts: 0, phase: Phase::Queued, overrides }
+    Run {
+        id,
+        trigger,
+        scheduled_at,
+        due_at,
+        began_at,
+        started_at: None,
+        attempt_at: None,
+        attempts: 0,
+        tried: Vec::new(),
+        phase: Phase::Queued,
+        origin: Origin::default(),
+        overrides: None,
+    }
 }
 
 /// Something has ended, so something may begin.

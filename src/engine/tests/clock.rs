@@ -55,7 +55,7 @@ fn a_changed_schedule_counts_from_the_clock_as_it_is() {
 fn a_run_from_later_than_the_new_instant_is_not_taken_for_its_fire() {
     check(
         "once=100",
-        "0 create; 50 run-now; start; clock 10; patch once=20; pause; 15 ok; last=50; down; 30 up; resume; status=missed",
+        "0 create; 50 run-now; start; clock 10; patch once=20; pause; 15 ok; last=50; down; 30 up; resume; missed @20; status=missed",
     );
 }
 
@@ -69,6 +69,6 @@ fn a_fire_that_waited_for_a_run_is_not_early_by_a_clock_that_stepped_back() {
 fn a_miss_of_an_earlier_instant_is_not_taken_for_one_of_the_new() {
     check(
         "once=10",
-        "0 create; pause; 15 resume; status=missed; pause; patch once=20; down; 30 up; resume; error=missed: 1970-01-01T00:00:20Z passed while it could not run",
+        "0 create; pause; 15 resume; missed @10; status=missed; pause; patch once=20; down; 30 up; resume; missed @20; error=missed: 1970-01-01T00:00:20Z passed while it could not run",
     );
 }

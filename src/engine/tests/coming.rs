@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::harness::{DEFAULTS, World};
 use super::words::{at, request};
 use crate::engine::{Coming, Command, Engine, Outcome, Turn, Verdict, coming};
-use crate::job::{Job, JobDraft, Request, stored_job};
+use crate::job::{Job, JobDraft, Request, Seen, stored_job};
 
 /// The instants that are to come after a time, at most five of them.
 #[track_caller]
@@ -43,9 +43,9 @@ fn fired(words: &str, now: Timestamp, count: usize) -> (Job, Vec<Coming>) {
         for start in std::mem::take(&mut turn.starts) {
             fired.push(Coming { instant: start.scheduled_at, due_at: now });
             let outcome = Outcome { verdict: Verdict::Success, error: "".into(), retry_after: None };
-            engine.ended(start.token, &outcome, now, &mut turn);
+            engine.ended(start.token, &outcome, Seen::default(), now, &mut turn);
         }
-        engine.take_records(1);
+        engine.take_records(1, now, &mut turn);
     }
     (planned.job, fired)
 }
@@ -89,7 +89,7 @@ fn what_was_taken_does_not_come_again() {
     check(&played("once=10", "5 next=10"), "5", &["10"]);
     check(&played("once=10", "5 next=10"), "10", &[]);
     check(&played("once=10", "10 start"), "5", &[]);
-    check(&played("once=10", "5 pause; 15 resume; status=missed"), "5", &[]);
+    check(&played("once=10", "5 pause; 15 resume; missed @10; status=missed"), "5", &[]);
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn a_schedule_and_enabled_in_one_patch() {
         "once=10",
         "0 create; 10 start; 11 ok; 12 patch once=20 paused; status=paused; next=none; 15 resume; next=20",
     );
-    check("once=10", "0 create; 5 pause; 20 patch once=30 enabled; next=30; status=paused; 30 start");
+    check("once=10", "0 create; 5 pause; 20 patch once=30 enabled; missed @10; next=30; status=paused; 30 start");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn delete_drops_what_waits() {
     check("every=10s", "0 create; 5 delete; job=gone; 50 job=gone");
     check("once=10 retries=1", "0 create; 10 start; 11 fail; 12 delete; 50 job=gone");
     check("workers=1 once=10 | once=11", "0 create; create :b; 10 start; 12 delete :b; queued=0; 13 ok; 20 wake=none");
-    check("once=10", "0 create; 9 run-now; start; 11 delete; 12 ok; job=gone");
+    check("once=10", "0 create; 9 run-now; start; 11 delete; missed @10; 12 ok; job=gone");
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn a_once_of_the_older_service_that_ran_is_done() {
     }
     check_file(&once("", "", true), "45 up; missed @10; status=missed; wake=none");
     check_file(&once("1970-01-01T00:00:05Z", "success", true), "45 up; missed @10; status=missed; last=5");
-    check_file(&once("", "paused", false), "45 up; status=paused; 46 resume; status=missed");
+    check_file(&once("", "paused", false), "45 up; status=paused; 46 resume; missed @10; status=missed");
     check_file(&once("", "", true), "5 up; next=10; 10 start");
 }
 

@@ -16,7 +16,8 @@
 //! | is seen | |
 //! |---|---|
 //! | `start`, `start #2`, `start @40` | an attempt; its number past the first, its instant where that is not now |
-//! | `skip @20`, `missed @20` | an instant of the schedule without a run |
+//! | `skip @20`, `missed @20`, `missed @20-60 5` | an instant of the schedule without a run, or so many |
+//! | `passed @20-60 5 paused` | the same where it is no news, with its reason; may be left out |
 //! | `lost` | a run ended at a start, because its last attempt was cut off |
 //!
 //! With several jobs a word ends in ` :b`; without, it is about job `a`.
@@ -29,10 +30,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::records::check_text;
-use super::words::{at, id, outcome, request, seconds, short, told};
-use crate::engine::{Command, Engine, Outcome, Planned, Record, Refusal, Start, Token, Turn};
-use crate::job::{Defaults, GoDuration, Job, JobDraft, JobId, Request, Shown, stored_job};
+use super::records::{check_outcome, check_text};
+use super::words::{at, id, outcome, passed, request, seconds, short, told};
+use crate::engine::{Command, Engine, Outcome, Planned, Record, Refusal, RunNow, Start, Token, Turn};
+use crate::job::{Defaults, GoDuration, Job, JobDraft, JobId, Request, Seen, Shown, stored_job};
 
 pub(super) const DEFAULTS: Defaults =
     Defaults { timeout: GoDuration::from_secs(10), max_retries: 0, retry_backoff: GoDuration::from_secs(5) };
@@ -81,6 +82,10 @@ pub(super) struct World {
     run_nows: u128,
     seen: VecDeque<(Timestamp, String)>,
     pub(super) starts: Vec<Start>,
+    /// What passed without a run and is no news.
+    passed: VecDeque<String>,
+    /// By job, the first and the last of the due times that each record of its schedule stands for.
+    outcomes: HashMap<JobId, Vec<(Timestamp, Timestamp)>>,
 }
 
 impl World {
@@ -100,6 +105,8 @@ impl World {
             run_nows: 0,
             seen: VecDeque::new(),
             starts: Vec::new(),
+            passed: VecDeque::new(),
+            outcomes: HashMap::new(),
         }
     }
 
@@ -168,6 +175,11 @@ impl World {
             self.run_until(time, true);
             let expected = if job == "a" { word.to_owned() } else { format!("{word} :{job}") };
             assert_eq!(self.seen.pop_front(), Some((time, expected)), "step {step:?}");
+            return;
+        }
+        if verb == "passed" {
+            self.run_until(time, true);
+            assert_eq!(self.passed.pop_front().as_deref(), Some(rest), "step {step:?}");
             return;
         }
         let is_look = verb.contains('=');
@@ -245,7 +257,8 @@ impl World {
             "delete" => Command::Delete(id(job)),
             "run-now" => {
                 self.run_nows += 1;
-                Command::RunNow { id: id(job), run_id: Uuid::from_u128(self.run_nows), overrides: None }
+                let asked = RunNow { run_id: Uuid::from_u128(self.run_nows), ..RunNow::default() };
+                Command::RunNow { id: id(job), asked }
             }
             _ => panic!("unknown word {word:?}"),
         };
@@ -261,16 +274,19 @@ impl World {
         let (now, mut turn) = (self.now, Turn::default());
         let engine = self.engine_mut();
         for (token, outcome) in ended {
-            engine.ended(token, &outcome, now, &mut turn);
+            engine.ended(token, &outcome, Seen::default(), now, &mut turn);
         }
         while engine.fire_due(now, 1, &mut turn) {}
         engine.dispatch(now, usize::MAX, &mut turn);
-        let mut records = engine.take_records(usize::MAX);
-        let answer = command.map(|command| engine.plan(command, now));
-        if let Some(Ok(Planned { record: Some(record), events, .. })) = &answer {
-            engine.apply(record.clone());
-            records.push(record.clone());
-            turn.events.extend(events.iter().cloned());
+        let mut records = engine.take_records(usize::MAX, now, &mut turn);
+        let mut answer = command.map(|command| engine.plan(command, now));
+        if let Some(Ok(planned)) = &mut answer {
+            let own = planned.take_records(now);
+            if let Some(record) = own.first() {
+                engine.apply(record.clone());
+                turn.events.extend(planned.events.iter().cloned());
+            }
+            records.extend(own);
         }
         if let Some(Ok(Planned { job, .. })) = &answer
             && !matches!(command, Some(Command::Delete(_)))
@@ -286,6 +302,7 @@ impl World {
         for record in records {
             self.only_planned.remove(record.id());
             check_text(&record);
+            check_outcome(&mut self.outcomes, &self.shadow, &record);
             self.shadow.apply(record.clone());
             self.shadow.apply(record.clone());
             self.journal.push(record);
@@ -305,6 +322,7 @@ impl World {
             if let Some(word) = told(event) {
                 self.saw(event.spec.id.as_str(), word);
             }
+            self.passed.extend(passed(event));
         }
         for start in turn.starts {
             let name = start.spec.id.to_string();

@@ -11,7 +11,10 @@ fn by_default_what_passed_while_nothing_could_run_is_missed() {
         check(&format!("every=10s{skip}"), "0 create; 10 start; 11 ok; down; 45 up; next=50; status=success; 50 start");
         check(&format!("cron=*/10_*_*_*_*_*{skip}"), "0 create; 10 start; 11 ok; down; 45 up; next=50; 50 start");
         check(&format!("once=10{skip}"), "0 create; down; 45 up; missed @10; status=missed; wake=none");
-        check(&format!("after=10s{skip}"), "0 create; 10 start; 11 ok; down; 45 up; next=55; status=success; 55 start");
+        check(
+            &format!("after=10s{skip}"),
+            "0 create; 10 start; 11 ok; down; 45 up; missed @21; next=55; status=success; 55 start",
+        );
     }
 }
 
@@ -51,19 +54,19 @@ fn a_downtime_between_two_fires_misses_nothing() {
 
 #[test]
 fn what_is_older_than_the_window_is_missed() {
-    check("every=10s misfire=all window=25s", "0 create; down; 45 up; make-up @20-40 3; start @20");
-    check("every=10s misfire=all window=24s", "0 create; down; 45 up; make-up @30-40 2; start @30");
-    check("every=10s misfire=once window=4s", "0 create; down; 45 up; missed @40; next=50; 50 start");
+    check("every=10s misfire=all window=25s", "0 create; down; 45 up; missed @10; make-up @20-40 3; start @20");
+    check("every=10s misfire=all window=24s", "0 create; down; 45 up; missed @10-20 2; make-up @30-40 2; start @30");
+    check("every=10s misfire=once window=4s", "0 create; down; 45 up; missed @10-40 4; next=50; 50 start");
     check("once=10 misfire=once window=35s", "0 create; down; 45 up; start @10");
     check("once=10 misfire=once window=34s", "0 create; down; 45 up; missed @10; status=missed; wake=none");
-    check("after=10s misfire=once window=34s", "0 create; down; 45 up; next=55; 55 start");
+    check("after=10s misfire=once window=34s", "0 create; down; 45 up; missed @10; next=55; 55 start");
     // Also by the time that it would be its turn.
     check(
         "every=10s misfire=all window=25s",
-        "0 create; down; 45 up; make-up @20-40 3; start @20; 50 skip @50; 56 ok; missed @30; start @40",
+        "0 create; down; 45 up; missed @10; make-up @20-40 3; start @20; 50 skip @50; 56 ok; missed @30; start @40",
     );
     // No attempt of it could begin.
-    check("every=10s misfire=all retry-for=12s", "0 create; down; 45 up; make-up @40-40 1; start @40");
+    check("every=10s misfire=all retry-for=12s", "0 create; down; 45 up; missed @10-30 3; make-up @40-40 1; start @40");
 }
 
 /// A machine that slept, a clock that was set.
@@ -76,7 +79,7 @@ fn a_process_that_comes_late_makes_up_for_what_it_missed_too() {
          50 start",
     );
     check("once=10 misfire=once window=34s", "0 create; 5 clock 45; 45 missed @10; status=missed; wake=none");
-    check("every=10s misfire=once window=4s", "0 create; 5 clock 45; 45 missed @40; status=; next=50; 50 start");
+    check("every=10s misfire=once window=4s", "0 create; 5 clock 45; 45 missed @10-40 4; status=; next=50; 50 start");
     check("after=10s misfire=once window=34s", "0 create; 5 clock 45; 45 missed @10; status=; next=55; 55 start");
     // One that waits for the end of a run does not grow old by that.
     check("once=10 misfire=once window=5s", "0 create; 9 run-now; start; 20 ok; start @10; 21 ok; status=success");
@@ -139,8 +142,11 @@ fn an_instant_whose_jitter_lies_ahead_at_a_start_still_comes() {
 #[test]
 fn at_most_a_thousand_are_made_up_for_the_latest_ones() {
     check("every=1s misfire=all", "0 create; down; 1000 up; make-up @1-1000 1000; start @1");
-    check("every=1s misfire=all", "0 create; down; 1001 up; make-up @2-1001 1000; start @2");
-    check("cron=*_*_*_*_*_* misfire=all", "0 create; down; 5000 up; make-up @4001-5000 1000; start @4001");
+    check("every=1s misfire=all", "0 create; down; 1001 up; missed @1; make-up @2-1001 1000; start @2");
+    check(
+        "cron=*_*_*_*_*_* misfire=all",
+        "0 create; down; 5000 up; missed @1-4000 4000; make-up @4001-5000 1000; start @4001",
+    );
     // Those of two outages together.
     check(
         "every=1s misfire=all",
@@ -167,8 +173,11 @@ fn bounds_hold_for_what_is_made_up_for() {
 fn a_resume_and_another_schedule_never_replay() {
     check("every=10s misfire=all", "0 create; 5 pause; 45 resume; next=50");
     check("every=10s misfire=all", "0 create; 5 pause; down; 45 up; resume; next=50");
-    check("once=10 misfire=all", "0 create; 5 pause; 15 resume; status=missed; wake=none");
-    check("once=10 misfire=all", "0 create; 5 pause; down; 15 up; status=paused; resume; status=missed; wake=none");
+    check("once=10 misfire=all", "0 create; 5 pause; 15 resume; missed @10; status=missed; wake=none");
+    check(
+        "once=10 misfire=all",
+        "0 create; 5 pause; down; 15 up; status=paused; resume; missed @10; status=missed; wake=none",
+    );
     let begin = "0 create; down; 45 up; make-up @10-40 4; start @10;";
     check("every=10s misfire=all", &format!("{begin} pause; 46 ok; wake=none; 47 resume; wake=50"));
     check("every=10s misfire=all", &format!("{begin} patch every=7s; 46 ok; wake=52"));

@@ -35,10 +35,10 @@ fn passed_while_the_service_was_down_is_missed_and_never_run() {
 
 #[test]
 fn passed_when_it_is_resumed_is_missed() {
-    check("once=10", "0 create; 5 pause; 10 resume; status=missed; enabled=true; next=none; wake=none");
-    check("once=10", "0 create; 5 pause; 20 patch enabled; status=missed; wake=none");
+    check("once=10", "0 create; 5 pause; 10 resume; missed @10; status=missed; enabled=true; next=none; wake=none");
+    check("once=10", "0 create; 5 pause; 20 patch enabled; missed @10; status=missed; wake=none");
     check("once=10", "0 create; 5 pause; 9 resume; next=10; 10 start");
-    check("once=10 paused", "0 create; next=none; 15 resume; status=missed");
+    check("once=10 paused", "0 create; next=none; 15 resume; missed @10; status=missed");
 }
 
 #[test]
@@ -52,11 +52,14 @@ fn missed_stays_missed_whatever_follows() {
 
 #[test]
 fn a_paused_one_whose_instant_passes_while_the_service_is_down_is_missed_when_it_is_resumed() {
-    check("once=10", "0 create; 5 pause; 6 down; 20 up; status=paused; 21 resume; status=missed; wake=none");
+    check(
+        "once=10",
+        "0 create; 5 pause; 6 down; 20 up; status=paused; 21 resume; missed @10; status=missed; wake=none",
+    );
     // A run-now after the instant is not its fire.
     check(
         "once=10",
-        "0 create; 5 pause; 12 run-now; start; 13 ok; 14 down; 20 up; status=success; 21 resume; status=missed; wake=none",
+        "0 create; 5 pause; 12 run-now; start; 13 ok; 14 down; 20 up; status=success; 21 resume; missed @10; status=missed; wake=none",
     );
 }
 
@@ -120,9 +123,12 @@ fn a_fire_that_waits_outlasts_a_restart() {
 fn a_fire_that_waits_is_dropped_by_pause_and_by_a_new_run_at() {
     check(
         "once=10",
-        "0 create; 9 run-now; start; 12 pause; status=paused; 13 ok; status=success; 14 resume; status=missed; wake=none",
+        "0 create; 9 run-now; start; 12 pause; status=paused; 13 ok; status=success; 14 resume; missed @10; status=missed; wake=none",
     );
-    check("once=10", "0 create; 9 run-now; start; 12 patch once=20; 13 ok; next=20; 20 start; 21 ok; wake=none");
+    check(
+        "once=10",
+        "0 create; 9 run-now; start; 12 patch once=20; missed @10; 13 ok; next=20; 20 start; 21 ok; wake=none",
+    );
     check("once=10", "0 create; 9 run-now; start; 12 patch name=x; 13 ok; start @10");
 }
 

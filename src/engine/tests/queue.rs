@@ -66,7 +66,7 @@ fn due_jobs_are_taken_in_bites_and_the_earliest_first() {
     engine.dispatch(now, usize::MAX, &mut turn);
     let order: Vec<_> = turn.starts.iter().map(|start| start.spec.id.as_str()).collect();
     assert_eq!(order, ["e", "b", "d", "c", "a"]);
-    let records = engine.take_records(usize::MAX);
+    let records = engine.take_records(usize::MAX, now, &mut Turn::default());
     assert_eq!(records.iter().map(|record| record.id().as_str()).collect::<Vec<_>>(), order, "one record a job");
     assert_eq!(engine.next_wake(now), None);
 }

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::engine::{Event, EventKind, Outcome, Refusal, Verdict};
-use crate::job::JobId;
+use crate::engine::{Event, EventKind, Missed, Outcome, Refusal, Verdict};
+use crate::job::{JobId, Schedule, Stretch};
 
 pub(super) fn at(seconds: &str) -> Timestamp {
     let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
@@ -81,7 +81,19 @@ pub(super) fn outcome(verb: &str, rest: &str) -> Outcome {
 pub(super) fn told(event: &Event) -> Option<String> {
     match &event.kind {
         EventKind::Skipped { scheduled_at, .. } => Some(format!("skip @{}", seconds(*scheduled_at))),
-        EventKind::Missed { scheduled_at } => Some(format!("missed @{}", seconds(*scheduled_at))),
+        // What passes because a job does not fire is looked at where it matters: `passed` tells it.
+        EventKind::Missed { why, .. }
+            if matches!(event.spec.schedule, Schedule::Every { .. } | Schedule::Cron { .. })
+                && *why != Missed::TooOld =>
+        {
+            None
+        }
+        EventKind::Missed { scheduled_at, stretch: None, .. } => Some(format!("missed @{}", seconds(*scheduled_at))),
+        EventKind::Missed { scheduled_at, stretch: Some(Stretch { last_scheduled_at, count }), .. } => {
+            let [first, last] = [*scheduled_at, *last_scheduled_at].map(seconds);
+            Some(format!("missed @{first}-{last} {count}"))
+        }
+        EventKind::Ended { error, .. } if error.contains("deleted") => None,
         EventKind::Ended { error, .. } if error.starts_with("cancelled") => Some("cancelled".into()),
         EventKind::Ended { error, .. } if error.starts_with("retry_for") => Some("over".into()),
         EventKind::CatchUp { span } => {
@@ -90,6 +102,18 @@ pub(super) fn told(event: &Event) -> Option<String> {
         }
         EventKind::Retry { .. } | EventKind::Ended { .. } => None,
     }
+}
+
+/// What passed of a repeated schedule, and why.
+pub(super) fn passed(event: &Event) -> Option<String> {
+    let EventKind::Missed { scheduled_at, stretch, why } = event.kind else { return None };
+    let last = stretch.map_or(scheduled_at, |stretch| stretch.last_scheduled_at);
+    let [first, last] = [scheduled_at, last].map(seconds);
+    let why = format!("{why:?}").to_lowercase();
+    Some(match stretch {
+        Some(stretch) => format!("@{first}-{last} {} {why}", stretch.count),
+        None => format!("@{first} {why}"),
+    })
 }
 
 pub(super) fn short(refusal: &Refusal) -> &str {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::{
-    CatchUp, GoDuration, Job, Overrides, Phase, Progress, Run, Schedule, Span, State, Status, Stored, Trigger,
+    CatchUp, GoDuration, Job, Origin, Overrides, Phase, Progress, Run, Schedule, Span, State, Status, Stored, Trigger,
     parse_time, stored_progress,
 };
 use super::{DEFAULTS, Spec, stored, stored_job};
@@ -36,19 +36,24 @@ fn what_is_stored_is_what_is_read() {
             due_at,
             began_at,
             started_at: Some(began_at),
+            attempt_at: Some(time(8)),
             attempts: u32::MAX,
+            tried: Vec::new(),
             phase,
+            origin: Origin::default(),
             overrides: None,
         }
     });
     let overrides = Overrides { url: Some("http://b/".into()), headers: Some(Vec::new()), body: Some("".into()) };
-    let sent = Run { trigger: Trigger::Manual, overrides: Some(overrides.into()), ..runs[0].clone() };
+    let origin = Origin { key: Some("0a1b2c3d".into()), is_overridden: true, ..Origin::default() };
+    let sent = Run { trigger: Trigger::Manual, origin, overrides: Some(overrides.into()), ..runs[0].clone() };
     let spans = [(1, 3), (5, 7)].map(|(next, last)| Span { next: time(next), last: time(last), left: 3 });
     let catch_up = Some(Box::new(CatchUp { spans: spans.to_vec() }));
     let state = State {
         anchor: Some(time(2)),
         planned: Some(time(3)),
         fired: Some(time(4)),
+        missed_from: Some(time(6)),
         runs: 5,
         held: true,
         catch_up,
@@ -73,6 +78,7 @@ fn what_is_stored_is_what_is_read() {
         State { anchor: full.state.anchor, ..State::default() },
         State { planned: full.state.planned, ..State::default() },
         State { fired: full.state.fired, ..State::default() },
+        State { missed_from: full.state.missed_from, ..State::default() },
         State { held: true, ..State::default() },
     ] {
         check_round_trip(&Job { spec: plain.spec.clone(), progress: Progress { state: one, ..Progress::default() } });

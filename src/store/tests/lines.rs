@@ -6,7 +6,10 @@ use uuid::Uuid;
 use super::super::line::{self, Mark};
 use super::world::{DEFAULTS, delete, id, job, progress, put};
 use crate::engine::Record;
-use crate::job::{CatchUp, Phase, Progress, Run, Span, State, Status, Trigger};
+use crate::job::{
+    Attempt, CatchUp, ErrorClass, JobId, Origin, Phase, Progress, Run, RunRecord, Seen, Span, State, Status, Stretch,
+    Times, Trigger,
+};
 
 fn text(record: &Record, mark: Option<Mark>) -> Vec<u8> {
     let mut text = Vec::new();
@@ -14,6 +17,33 @@ fn text(record: &Record, mark: Option<Mark>) -> Vec<u8> {
     assert_eq!(text.pop(), Some(b'\n'));
     assert!(!text.contains(&b'\n'), "a line is one line");
     text
+}
+
+fn attempt() -> Attempt {
+    let started_at = Timestamp::new(4, 1).expect("a time");
+    let times = Times { total: Some(std::time::Duration::from_micros(1_234)), ..Times::default() };
+    let seen = Seen { http_status: Some(503), error: Some(ErrorClass::Status), times, body: "\u{0}日\"".into() };
+    Attempt { number: 1, started_at, reason: "503 \"busy\"".into(), seen }
+}
+
+/// A run that is over.
+fn over() -> RunRecord {
+    let time = |second| Timestamp::new(second, 1).expect("a time");
+    RunRecord {
+        seq: u64::MAX,
+        run_id: Uuid::from_u128(7),
+        job_id: JobId::parse("~._-").expect("an id"),
+        trigger: Trigger::Manual,
+        origin: Origin { key: Some("0a1b2c3d".into()), replay_of: None, is_overridden: true },
+        scheduled_at: time(1),
+        stretch: Some(Stretch { last_scheduled_at: time(9), count: 2 }),
+        started_at: Some(time(2)),
+        ended_at: time(10),
+        lateness_us: Some(-1),
+        status: Status::Timeout,
+        reason: "\r\n".into(),
+        attempts: vec![attempt()],
+    }
 }
 
 fn full() -> Progress {
@@ -25,8 +55,11 @@ fn full() -> Progress {
         due_at: time(2),
         began_at: time(3),
         started_at: Some(time(4)),
+        attempt_at: Some(time(5)),
         attempts: 5,
+        tried: vec![attempt()],
         phase: Phase::Waiting { until: time(6) },
+        origin: Origin { key: Some("0a1b2c3d".into()), replay_of: Some(Uuid::from_u128(8)), is_overridden: false },
         overrides: None,
     };
     let span = Span { next: time(1), last: time(2), left: 2 };
@@ -34,6 +67,7 @@ fn full() -> Progress {
         anchor: Some(time(7)),
         planned: Some(time(8)),
         fired: Some(time(9)),
+        missed_from: Some(time(12)),
         runs: 3,
         held: true,
         catch_up: Some(Box::new(CatchUp { spans: vec![span, span] })),
@@ -58,6 +92,7 @@ fn every_kind_is_read_as_it_was_written() {
         put("a", "name"),
         Record::Put(odd),
         progress("a", ""),
+        Record::Run(over().into()),
         Record::Progress { id: id("b"), progress: Box::new(full()) },
         Record::Progress { id: id("b"), progress: Box::default() },
         delete("c"),

@@ -1,7 +1,7 @@
 //! A process that begins where the last one was killed.
 
 use super::super::records::{check_only_planned, jobs_of};
-use super::super::words::told;
+use super::super::words::{passed, told};
 use super::World;
 use crate::engine::{Engine, EventKind, Record, Turn};
 
@@ -18,7 +18,7 @@ impl World {
         assert_eq!(jobs_of(&engine), jobs_of(&self.shadow), "records of the past end in the same");
         let mut turn = Turn::default();
         let has_new_plan = engine.recover(self.now, &mut turn);
-        let records = engine.take_records(usize::MAX);
+        let records = engine.take_records(usize::MAX, self.now, &mut turn);
         self.only_planned.clear();
         if has_new_plan {
             self.plan_without_records(&engine, &records);
@@ -33,6 +33,7 @@ impl World {
             if let Some(word) = word {
                 self.saw(event.spec.id.as_str(), word);
             }
+            self.passed.extend(passed(event));
         }
         self.turn(Vec::new(), None);
     }

@@ -1,0 +1,80 @@
+//! Records of runs that are not written down yet, though they are over: they go with the next record of their job, in
+//! one turn, so that a crash in between leaves both or none.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::table::Slot;
+use crate::job::RunRecord;
+use crate::limits::RUNS_HELD_BACK_MAX;
+
+/// By job, and those whose job is gone.
+#[derive(Debug, Default)]
+pub(super) struct HeldBack {
+    by_job: HashMap<Slot, Vec<Arc<RunRecord>>>,
+    of_none: Vec<Arc<RunRecord>>,
+    len: usize,
+    lost: u64,
+}
+
+impl HeldBack {
+    pub(super) fn add(&mut self, slot: Slot, runs: impl IntoIterator<Item = Arc<RunRecord>>) {
+        for run in runs {
+            if self.has_room() {
+                self.by_job.entry(slot).or_default().push(run);
+            }
+        }
+    }
+
+    pub(super) fn add_of_none(&mut self, run: Arc<RunRecord>) {
+        if self.has_room() {
+            self.of_none.push(run);
+        }
+    }
+
+    fn has_room(&mut self) -> bool {
+        let has_room = self.len < RUNS_HELD_BACK_MAX;
+        self.len += usize::from(has_room);
+        self.lost += u64::from(!has_room);
+        has_room
+    }
+
+    /// Those of a job, which gets its record now.
+    pub(super) fn take(&mut self, slot: Slot) -> Vec<Arc<RunRecord>> {
+        if self.len == 0 {
+            return Vec::new();
+        }
+        let taken = self.by_job.remove(&slot).unwrap_or_default();
+        self.forget(taken.len());
+        taken
+    }
+
+    /// Those whose job is gone.
+    pub(super) fn take_of_none(&mut self) -> Vec<Arc<RunRecord>> {
+        let taken = std::mem::take(&mut self.of_none);
+        self.forget(taken.len());
+        taken
+    }
+
+    /// The slot is another job's from now on.
+    pub(super) fn let_go(&mut self, slot: Slot) {
+        self.of_none.extend(self.by_job.remove(&slot).unwrap_or_default());
+    }
+
+    fn forget(&mut self, count: usize) {
+        self.len -= count;
+        if self.len == 0 {
+            // There may have been one of every job.
+            self.by_job = HashMap::new();
+        }
+    }
+
+    pub(super) fn has_any_of_none(&self) -> bool {
+        !self.of_none.is_empty()
+    }
+
+    /// How many found no room since the last call.
+    pub(super) fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
+    }
+}
