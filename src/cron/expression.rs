@@ -1,5 +1,7 @@
 //! A cron expression: read once, then asked for the wall-clock times that it names.
 
+use std::ops::{Range, RangeInclusive};
+
 use jiff::civil::{Date, DateTime, Time, date, time};
 
 use super::days::Days;
@@ -141,6 +143,56 @@ impl Expression {
         at(next_bit(self.hours, hour + 1)?, first(self.minutes)?, first(self.seconds)?)
     }
 
+    /// How many wall-clock times, in whole seconds, are named from the start of a range on and before its end.
+    pub(super) fn count_within(&self, times: Range<DateTime>) -> u64 {
+        let Range { start, end } = times;
+        if start >= end {
+            return 0;
+        }
+        let a_day = ones(self.hours) * ones(self.minutes) * ones(self.seconds);
+        let names = |date: Date| self.count_dates(date..=date);
+        let before_start = names(start.date()) * self.count_before(start.time());
+        let from_end_on = names(end.date()) * (a_day - self.count_before(end.time()));
+        self.count_dates(start.date()..=end.date()) * a_day - before_start - from_end_on
+    }
+
+    /// How many dates of a range are named.
+    fn count_dates(&self, dates: RangeInclusive<Date>) -> u64 {
+        let (first, last) = (*dates.start(), *dates.end());
+        let mut named = 0;
+        for year in first.year().max(YEAR_FIRST)..=last.year().min(YEAR_LAST) {
+            if !self.has_year(year) {
+                continue;
+            }
+            let mut month = if year == first.year() { first.month() } else { 1 };
+            let last_month = if year == last.year() { last.month() } else { 12 };
+            while let Some(found) = next_bit(self.months, month.cast_unsigned()).map(u8::cast_signed)
+                && found <= last_month
+            {
+                let begin = date(year, found, 1);
+                let mut days = self.days.of_month(begin);
+                if begin < first {
+                    days &= !below(first.day());
+                }
+                if begin.last_of_month() > last {
+                    days &= below(last.day() + 1);
+                }
+                named += ones(days);
+                month = found + 1;
+            }
+        }
+        named
+    }
+
+    /// How many times of a day are named before `time`.
+    fn count_before(&self, time: Time) -> u64 {
+        let [hour, minute, second] = [time.hour(), time.minute(), time.second()];
+        let names = |mask: u64, value: i8| mask >> value & 1;
+        let in_minute = names(self.minutes, minute) * ones(self.seconds & below(second));
+        let in_hour = ones(self.minutes & below(minute)) * ones(self.seconds) + in_minute;
+        ones(self.hours & below(hour)) * ones(self.minutes) * ones(self.seconds) + names(self.hours, hour) * in_hour
+    }
+
     fn has_year(&self, year: i16) -> bool {
         let bit = year - YEAR_FIRST;
         usize::try_from(bit / 64)
@@ -184,6 +236,16 @@ fn years(list: &str, id: &str) -> Result<[u64; 4], String> {
         }
     }
     Ok(years)
+}
+
+/// The bits below one of them.
+fn below(bit: i8) -> u64 {
+    (1 << bit) - 1
+}
+
+/// How many bits a mask has.
+fn ones(mask: u64) -> u64 {
+    mask.count_ones().into()
 }
 
 /// The first bit of a mask from one on.
@@ -231,6 +293,29 @@ mod tests {
         check("@yearly", "2024-01-01T00:00:01", &["2025-01-01T00:00:00"]);
         check(" @Weekly ", "2024-06-01T12:00:00", &["2024-06-02T00:00:00", "2024-06-09T00:00:00"]);
         check("\t0\t12  * * mon-FRI", "2024-06-01T12:00:00", &["2024-06-03T12:00:00"]);
+    }
+
+    #[test]
+    fn named_times_are_counted() {
+        let check = |text: &str, from: &str, to: &str, times: u64| {
+            let expression = Expression::parse(text, "id").expect(text);
+            let range = from.parse().expect(from)..to.parse().expect(to);
+            assert_eq!(expression.count_within(range), times, "{text} from {from} to {to}");
+        };
+        let (year, next) = ("2024-01-01T00:00:00", "2025-01-01T00:00:00");
+        check("* * * * * *", year, next, 366 * 86_400);
+        check("* * * * * *", year, year, 0);
+        check("* * * * * *", next, year, 0);
+        check("* * * * * *", "2024-02-28T23:59:58", "2024-03-01T00:00:01", 86_400 + 3);
+        check("* * * * * *", "0001-01-01T00:00:00", "9999-12-31T23:59:59", 84_006 * 86_400);
+        check("0 0 29 2 *", year, "2028-02-29T00:00:00", 1);
+        check("0 0 29 2 *", year, "2028-02-29T00:00:01", 2);
+        check("0 0 ? 2,8 FRI#5", year, "2030-01-01T00:00:00", 3);
+        check("30,45 10,20 9,17 * * *", "2024-06-01T09:20:30", "2024-06-01T17:10:45", 3);
+        check("30,45 10,20 9,17 * * *", "2024-06-01T09:20:31", "2024-06-01T17:10:46", 3);
+        check("30,45 10,20 9,17 * * *", "2024-06-01T12:00:00", "2024-06-03T12:00:00", 16);
+        check("30,45 10,20 9,17 2 * *", "2024-06-01T12:00:00", "2024-06-03T12:00:00", 8);
+        check("0 0 12 * * * 2023,2025-2027/2", year, "2026-06-01T00:00:00", 365);
     }
 
     #[test]

@@ -102,7 +102,7 @@ fn first_asked(expression: &Expression, zone: &TimeZone, at: Timestamp) -> Optio
 
 /// The latest time that the clock has shown up to `at`: later than the one at `at` where it was turned back and has
 /// not caught up yet.
-fn furthest_reached(zone: &TimeZone, at: Timestamp) -> DateTime {
+pub(super) fn furthest_reached(zone: &TimeZone, at: Timestamp) -> DateTime {
     let changes = zone.preceding(at.saturating_add(SECOND).unwrap_or(at)).map(|change| change.timestamp());
     changes
         .take_while(|change| at.duration_since(*change) < LONGEST_FOLD)
@@ -153,6 +153,6 @@ fn next_shown(expression: &Expression, zone: &TimeZone, from: Timestamp) -> Opti
 }
 
 /// An instant without its fraction; instants of an expression have none.
-fn whole_second(at: Timestamp) -> Option<Timestamp> {
+pub(super) fn whole_second(at: Timestamp) -> Option<Timestamp> {
     Timestamp::from_second(at.as_nanosecond().div_euclid(1_000_000_000).try_into().ok()?).ok()
 }

@@ -57,6 +57,7 @@
 //! [robfig]: https://pkg.go.dev/github.com/robfig/cron/v3
 //! [Jenkins]: https://www.jenkins.io/doc/book/pipeline/syntax/#cron-syntax
 
+mod count;
 mod days;
 mod expression;
 mod field;
@@ -65,6 +66,7 @@ mod instants;
 mod tests;
 mod zones;
 
+pub use count::count;
 pub use expression::{Expression, every};
 pub use instants::{ClockChange, clock_change, holds, latest, next};
 pub use zones::{zone, zone_data};

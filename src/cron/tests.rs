@@ -118,3 +118,58 @@ fn a_zone_is_known_by_its_name_alone() {
         assert!(zone(text).is_none(), "{text:?}");
     }
 }
+
+#[test]
+fn instants_are_counted_through_changes_of_the_clock() {
+    let zone = bundled("Europe/Zurich");
+    let check = |text: &str, first: &str, last: &str, expected: u64| {
+        assert_eq!(count(&expression(text), &zone, at(first), at(last)), expected, "{text} from {first} to {last}");
+    };
+    let (spring, night_over) = ("2024-03-31T00:00:00+01:00", "2024-03-31T04:00:00+02:00");
+    check("* * * * * *", spring, night_over, 3 * 3_600 + 1);
+    check("*/10 * * * *", spring, night_over, 19);
+    // What is jumped past is one with what comes at three.
+    check("*/10 0-4 * * *", spring, night_over, 19);
+    check("*/10 2 * * *", spring, night_over, 1);
+    check("*/10 2 * * *", spring, "2024-03-31T03:00:00+02:00", 1);
+    check("*/10 2 * * *", spring, "2024-03-31T01:59:59+01:00", 0);
+    check("*/10 2 * * *", "2024-03-31T03:00:01+02:00", night_over, 0);
+    let (autumn, night_over) = ("2024-10-27T02:00:00+02:00", "2024-10-27T03:00:00+01:00");
+    check("* * * * * *", autumn, night_over, 2 * 3_600 + 1);
+    check("*/10 * * * *", autumn, night_over, 13);
+    check("*/10 2,3 * * *", autumn, night_over, 7);
+    check("*/10 2,3 * * *", "2024-10-27T02:55:00+02:00", night_over, 1);
+    check("*/10 2,3 * * *", autumn, "2024-10-27T02:30:00+01:00", 6);
+    check("*/10 2,3 * * *", autumn, "2024-10-27T02:30:00+02:00", 4);
+}
+
+#[test]
+fn what_is_counted_lies_from_the_first_to_the_last() {
+    let (second, zone) = (expression("* * * * * *"), bundled("Europe/Zurich"));
+    let check = |first: &str, last: &str, expected: u64| {
+        assert_eq!(count(&second, &zone, at(first), at(last)), expected, "from {first} to {last}");
+    };
+    check("2024-01-01T00:00:00Z", "2024-01-01T00:00:00Z", 1);
+    check("2024-01-01T00:00:01Z", "2024-01-01T00:00:00Z", 0);
+    check("2024-01-01T00:00:00.1Z", "2024-01-01T00:00:00.9Z", 0);
+    check("2024-01-01T00:00:00.1Z", "2024-01-01T00:00:02.9Z", 2);
+    check("1960-01-01T00:00:00.5Z", "1969-12-31T23:00:00.5Z", 1);
+    // What each of 219 springs leaves out comes twice in the autumn, but not for named hours.
+    let all = 84_006 * 86_400;
+    for (text, expected) in [("* * * * * *", all), ("* * 0-23 * * *", all - 219 * 3_600)] {
+        assert_eq!(count(&expression(text), &zone, Timestamp::MIN, Timestamp::MAX), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_is_reached_stays_so_when_the_clock_is_put_forward_before_it_has_caught_up() {
+    // On 10 April the clock is turned back by a day, and twelve hours later forward by a day again.
+    let zone = TimeZone::posix("AAA0BBB24,J100/0,J100/-12").expect("a zone");
+    let check = |text: &str, expected: u64| {
+        let (first, last) = (at("2023-04-09T00:00:00Z"), at("2023-04-10T23:59:59Z"));
+        assert_eq!(count(&expression(text), &zone, first, last), expected, "{text}");
+    };
+    check("0 6 * * *", 2);
+    check("0 18 * * *", 2);
+    check("0 */6 * * *", 8);
+}

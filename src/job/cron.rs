@@ -119,6 +119,11 @@ impl Cron {
         let (expression, zone) = self.times()?;
         cron::latest(expression, zone, since, until)
     }
+
+    /// How many instants there are from `first` to `last`, both included.
+    pub fn count(&self, first: Timestamp, last: Timestamp) -> u64 {
+        self.times().map_or(0, |(expression, zone)| cron::count(expression, zone, first, last))
+    }
 }
 
 /// The texts are all; what they mean follows from them.

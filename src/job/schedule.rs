@@ -174,12 +174,27 @@ impl Instants<'_> {
 
     /// The last one from `first`, which is one itself, to `time`; `None` where `first` is later.
     pub fn latest(&self, first: Timestamp, time: Timestamp) -> Option<Timestamp> {
-        let until = self.end_at.map_or(time, |end_at| time.min(end_at));
+        let until = self.until(time);
         let latest = match self.source {
             Source::Grid(grid) => grid.at_or_before(until),
             Source::Cron(cron, _) => cron.latest(just_before(first), until),
         };
         latest.filter(|latest| *latest >= first)
+    }
+
+    /// How many there are from `first`, which is one itself, to `last`; 0 where `first` is later. It takes microseconds,
+    /// however many they are.
+    pub fn count(&self, first: Timestamp, last: Timestamp) -> u64 {
+        let until = self.until(last);
+        match self.source {
+            Source::Grid(grid) => grid.count(first, until),
+            Source::Cron(cron, _) => cron.count(first, until),
+        }
+    }
+
+    /// `time`, or the end where that is earlier.
+    fn until(&self, time: Timestamp) -> Timestamp {
+        self.end_at.map_or(time, |end_at| time.min(end_at))
     }
 }
 
@@ -246,6 +261,15 @@ impl Grid {
         (next, u32::try_from(kept + 1).unwrap_or(1))
     }
 
+    /// As that of [`Instants`].
+    fn count(self, first: Timestamp, last: Timestamp) -> u64 {
+        if first > last {
+            return 0;
+        }
+        let steps = (last.as_nanosecond() - first.as_nanosecond()) / self.every;
+        u64::try_from(steps + 1).unwrap_or(u64::MAX)
+    }
+
     /// The last instant that is not later than `time`; `None` before the first.
     pub fn at_or_before(self, time: Timestamp) -> Option<Timestamp> {
         let time = time.as_nanosecond();
@@ -278,6 +302,27 @@ mod tests {
         let grid = Grid::new(GoDuration::from_secs(10), Some(at(3)), at(1000)).expect("above zero");
         assert_eq!(grid.after(at(1000)), Some(at(1003)));
         assert_eq!(grid.after(at(0)), Some(at(3)));
+    }
+
+    #[test]
+    fn instants_are_counted_from_the_first_to_the_last_and_to_the_end() {
+        let bounds = Bounds { end_at: Some(at(100)), max_runs: None };
+        let every = GoDuration::from_secs(10);
+        let grid = Schedule::Every { every, start_at: Some(at(3)), jitter: GoDuration::ZERO, bounds };
+        let mut cron = Box::new(Cron::new("3-59/10 * * * * *".into(), "UTC".into()));
+        cron.read_for(&JobId::parse("a").expect("an id"));
+        let cron = Schedule::Cron { cron, start_at: Some(at(3)), jitter: GoDuration::ZERO, bounds };
+        for schedule in [grid, cron] {
+            let instants = schedule.instants(at(0)).expect("it has some");
+            assert_eq!(instants.count(at(13), at(13)), 1);
+            assert_eq!(instants.count(at(13), at(32)), 2);
+            assert_eq!(instants.count(at(13), at(33)), 3);
+            assert_eq!(instants.count(at(13), just_before(at(33))), 2);
+            assert_eq!(instants.count(at(13), at(12)), 0);
+            assert_eq!(instants.count(at(3), at(1_000)), 10);
+            assert_eq!(instants.count(at(93), Timestamp::MAX), 1);
+            assert_eq!(instants.count(at(103), Timestamp::MAX), 0);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The instants of random expressions, held against a model that walks through real time second by second.
 
+mod count;
 mod generate;
 mod oracle;
 mod rules;
@@ -11,6 +12,7 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp};
 use ksana::cron::{self, Expression};
 
+use count::Case;
 use generate::Random;
 use oracle::Window;
 
@@ -100,6 +102,7 @@ fn check_expression(random: &mut Random, name: &str, zone: &TimeZone, change: i6
     queries.extend(all.iter().take(3).chain(close.take(6)).flat_map(|at| [at - 1, *at, at + 1]));
     queries.extend((0..4).map(|_| random.range(range.start, range.end - 1)));
     queries.retain(|at| range.contains(at));
+    Case { text: &text, name, expression: &expression, zone }.check_within(random, &all, &queries);
     for after in &queries {
         let expected = all.get(all.partition_point(|at| at <= after)).map(|at| instant(*at));
         // A fraction of a second makes no difference.
@@ -123,6 +126,7 @@ fn check_far(random: &mut Random, name: &str, zone: &TimeZone, at: i64) {
     let expected = oracle::next_far(&oracle::Expression::read(&text), zone, at, limit);
     let found = cron::next(&expression, zone, instant(at)).map(Timestamp::as_second).filter(|at| *at < limit);
     assert_eq!(found, expected, "`{text}` in {name} after {}", instant(at));
+    Case { text: &text, name, expression: &expression, zone }.check_steps(random, instant(at));
 }
 
 /// A sample by a seed: so many changes of odd zones and of any.
