@@ -8,6 +8,7 @@ use crate::job::{Job, JobId, Progress, RunRecord};
 /// asks how they were, so that applying one twice, or a list of them again from any earlier
 /// state, ends in the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "definitions are the large ones, and a turn holds few")]
 pub enum Record {
     /// The job is new or its definition changed.
     Put(Job),

@@ -6,7 +6,7 @@ use jiff::{Timestamp, ToSpan};
 use ksana::api::parse_body;
 use ksana::engine::{Command, Engine, Outcome, Record, Refusal, Turn, Verdict};
 use ksana::job::{
-    Defaults, GoDuration, Invalid, Job, JobDraft, JobId, Patch, Request, Shown, Spec, Stored, stored_job,
+    Defaults, GoDuration, Invalid, Job, JobDraft, JobId, Patch, Request, Seen, Shown, Spec, Stored, stored_job,
 };
 use ksana::keys::KeySet;
 use ksana::store::{self, ReadError};
@@ -258,11 +258,11 @@ fn live(records: Vec<Record>) {
     for _ in 0..4 {
         engine.fire_due(now, 8, &mut turn);
         engine.dispatch(now, usize::MAX, &mut turn);
-        follow(&mut follower, engine.take_records(usize::MAX));
+        follow(&mut follower, engine.take_records(usize::MAX, now, &mut turn));
         for start in std::mem::take(&mut turn.starts) {
-            engine.ended(start.token, &Outcome::new(Verdict::Retryable, "503"), now, &mut turn);
+            engine.ended(start.token, &Outcome::new(Verdict::Retryable, "503"), Seen::default(), now, &mut turn);
         }
-        follow(&mut follower, engine.take_records(usize::MAX));
+        follow(&mut follower, engine.take_records(usize::MAX, now, &mut turn));
         assert!(engine.jobs().eq(follower.jobs()));
         engine.jobs().for_each(check_kept);
         let Some(wake) = engine.next_wake(now) else { break };
@@ -334,6 +334,7 @@ fn line(record: &Record) -> Vec<u8> {
             [b"\"progress\":", json_of(id).as_slice(), b",\"of\":", &json_of(progress)].concat()
         }
         Record::Delete(id) => [b"\"delete\":", json_of(id).as_slice()].concat(),
+        Record::Run(run) => [b"\"run\":", json_of(&**run).as_slice()].concat(),
     };
     content.splice(0..0, *b"\"synced\":0,");
     content.extend_from_slice(b"}\n");
