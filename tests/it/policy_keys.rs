@@ -235,6 +235,6 @@ fn a_job_that_sets_none_looks_as_ever() {
     assert_eq!(keys(&state["run"]), run);
     receiver.release("/held");
     let waits = await_on_disk(&ksana, |job| job["state"]["run"]["phase"] == "waiting");
-    let run = ["attempts", "began_at", "due_at", "id", "phase", "retry_at", "scheduled_at", "started_at"];
+    let run = ["attempts", "began_at", "due_at", "id", "phase", "retry_at", "scheduled_at", "started_at", "tried"];
     assert_eq!(keys(&waits["state"]["run"]), run);
 }
