@@ -244,6 +244,9 @@ pub const METHOD_CHARS_MAX: usize = 32;
 pub const ANSWER_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// One read of an answer's body. Each attempt in flight may hold one such buffer.
 pub const ANSWER_READ_BYTES: usize = 8 * 1024;
+/// What is kept of an answer's body in a run's record: an error's message and its first lines, and small enough to keep
+/// one of each attempt.
+pub const ANSWER_EXCERPT_BYTES_MAX: usize = 1024;
 /// A target may put its next attempt off by this much at most.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 /// A name's addresses are believed for this long: a burst of jobs asks once, a changed name is

@@ -1,8 +1,9 @@
 //! What a status and its headers mean for the run.
 
 use super::failure::plain;
-use crate::engine::{Outcome, Verdict};
-use crate::job::GoDuration;
+use super::sight::Ended;
+use crate::engine::Verdict;
+use crate::job::{ErrorClass, GoDuration};
 use crate::limits::RETRY_AFTER_MAX;
 use isahc::http::header::{LOCATION, RETRY_AFTER};
 use isahc::http::{HeaderMap, StatusCode};
@@ -11,21 +12,26 @@ use jiff::civil::DateTime;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
-/// The outcome of an answer that came whole. The clock is asked only where a date needs it.
-pub(super) fn outcome(status: StatusCode, headers: &HeaderMap, clock: impl FnOnce() -> Timestamp) -> Outcome {
+/// The end of an attempt whose answer came whole. The clock is asked only where a date needs it.
+pub(super) fn ended(status: StatusCode, headers: &HeaderMap, clock: impl FnOnce() -> Timestamp) -> Ended {
     if status.is_success() {
-        return Outcome::success();
+        return Ended::success();
     }
-    let error = sentence(status, headers);
-    if !is_retryable(status) {
-        return Outcome::new(Verdict::Final, error);
+    let verdict = if is_retryable(status) { Verdict::Retryable } else { Verdict::Final };
+    let mut ended = Ended::failure(verdict, ErrorClass::Status, sentence(status, headers));
+    if verdict == Verdict::Retryable {
+        ended.outcome.retry_after = wait_asked_for(headers, clock);
     }
-    let retry_after = headers
+    ended
+}
+
+/// How long a `Retry-After` asks to be left alone; `None` where it says nothing or no time at all.
+fn wait_asked_for(headers: &HeaderMap, clock: impl FnOnce() -> Timestamp) -> Option<GoDuration> {
+    headers
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| retry_after(value.trim(), clock))
-        .filter(|&wait| wait > GoDuration::ZERO);
-    Outcome { retry_after, ..Outcome::new(Verdict::Retryable, error) }
+        .filter(|&wait| wait > GoDuration::ZERO)
 }
 
 fn is_retryable(status: StatusCode) -> bool {
@@ -96,6 +102,7 @@ fn http_date(value: &str) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Outcome;
     use isahc::http::HeaderValue;
 
     fn of(status: u16, headers: &[(&'static str, &'static str)]) -> Outcome {
@@ -103,7 +110,7 @@ mod tests {
             (name.parse().expect(name), HeaderValue::from_bytes(value.as_bytes()).expect("the value is sound"))
         });
         let now = "1994-11-06T08:49:00.5Z".parse().expect("a time");
-        outcome(StatusCode::from_u16(status).expect("a status"), &headers.collect(), || now)
+        ended(StatusCode::from_u16(status).expect("a status"), &headers.collect(), || now).outcome
     }
 
     #[test]

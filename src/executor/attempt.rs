@@ -7,9 +7,10 @@ use super::client::Client;
 use super::failure::Failure;
 use super::request::{Prepared, Way};
 use super::resolve::Resolver;
+use super::sight::{Ended, Sight};
 use crate::alarm::Alarm;
-use crate::engine::Start;
-use crate::engine::{Outcome, Verdict};
+use crate::engine::{Start, Verdict};
+use crate::job::ErrorClass;
 use crate::limits::{ADDRESSES_TRIED_MAX, ANSWER_BODY_BYTES_MAX, ANSWER_READ_BYTES, CONNECT_TRY_MAX, TIMEOUT_GRACE};
 use futures_lite::{AsyncReadExt, future};
 use isahc::{AsyncBody, Response, ResponseExt};
@@ -34,55 +35,71 @@ impl Caller {
     }
 
     /// Makes the attempt. Its timeout bounds everything from the name look-up to the body's end.
-    pub(super) async fn make(&self, attempt: &Start, alarm: &mut Alarm) -> Outcome {
+    pub(super) async fn make(&self, attempt: &Start, alarm: &mut Alarm, sight: &mut Sight) -> Ended {
         let timeout = attempt.spec.timeout.to_std();
         if timeout.is_zero() {
             let error =
                 format!("a timeout of {} leaves no time for a call; accepted are 1ms to 1h", attempt.spec.timeout);
-            return Outcome::new(Verdict::Final, error);
+            return Ended::failure(Verdict::Final, ErrorClass::Protocol, error);
         }
         let deadline = Instant::now() + timeout;
         let timed_out = format!("timed out after {}", attempt.spec.timeout);
-        let call = async { self.call(attempt, deadline, &timed_out).await.unwrap_or_else(|ended| ended) };
+        let call = async { self.call(attempt, deadline, &timed_out, sight).await.unwrap_or_else(|ended| ended) };
         // The HTTP client keeps the deadline by itself and frees the connection then. This bounds
         // the name look-up, and the client where it does not let go.
         let belt = future::poll_fn(|cx| {
             let is_over = alarm.has_rung(deadline + TIMEOUT_GRACE, cx);
-            if is_over { Poll::Ready(Outcome::new(Verdict::TimedOut, &*timed_out)) } else { Poll::Pending }
+            if is_over { Poll::Ready(Failure::TimedOut.ended(&timed_out)) } else { Poll::Pending }
         });
         future::or(call, belt).await
     }
 
-    /// Either side is an outcome; the error's one ends the attempt early.
-    async fn call(&self, attempt: &Start, deadline: Instant, timed_out: &str) -> Result<Outcome, Outcome> {
-        let call = Prepared::of(attempt).map_err(|error| Outcome::new(Verdict::Final, error))?;
-        let addresses = self.addresses(&call).await?;
-        let response = self.connect(&call, &addresses, deadline).await.map_err(|failure| failure.outcome(timed_out))?;
+    /// Either side is an end; the error's one comes early.
+    async fn call(
+        &self,
+        attempt: &Start,
+        deadline: Instant,
+        timed_out: &str,
+        sight: &mut Sight,
+    ) -> Result<Ended, Ended> {
+        let call =
+            Prepared::of(attempt).map_err(|error| Ended::failure(Verdict::Final, ErrorClass::Protocol, error))?;
+        let addresses = self.addresses(&call, sight).await?;
+        let response =
+            self.connect(&call, &addresses, deadline, sight).await.map_err(|failure| failure.ended(timed_out))?;
         if let Some(peer) = response.remote_addr().filter(|peer| !self.proxied && is_refused(peer.ip())) {
-            return Err(Outcome::new(Verdict::Final, refusal(&call.host.to_string(), peer.ip())));
+            let error = refusal(&call.host.to_string(), peer.ip());
+            return Err(Ended::failure(Verdict::Final, ErrorClass::Connect, error));
         }
+        sight.answered(&response);
         let (status, headers) = (response.status(), response.headers().clone());
-        drop_body(response).await.map_err(|error| Failure::of_body(&error, &call.target()).outcome(timed_out))?;
-        Ok(answer::outcome(status, &headers, self.clock))
+        drop_body(response, sight).await.map_err(|error| Failure::of_body(&error, &call.target()).ended(timed_out))?;
+        Ok(answer::ended(status, &headers, self.clock))
     }
 
     /// Where the host may be called, in order. Through a proxy, names are the proxy's to look up:
     /// often this machine cannot.
-    async fn addresses(&self, call: &Prepared) -> Result<Vec<Option<SocketAddr>>, Outcome> {
+    async fn addresses(&self, call: &Prepared, sight: &mut Sight) -> Result<Vec<Option<SocketAddr>>, Ended> {
         let host = call.host.to_string();
         let found: Vec<IpAddr> = match &call.host {
             Host::Ipv4(v4) => vec![(*v4).into()],
             Host::Ipv6(v6) => vec![(*v6).into()],
             Host::Domain(_) if self.proxied => return Ok(vec![None]),
-            Host::Domain(name) => match self.resolver.resolve(name).await {
-                Ok(found) => found.to_vec(),
-                Err(reason) => {
-                    let error = format!("name look-up of {host} failed: {reason}");
-                    return Err(Outcome::new(Verdict::Retryable, error));
+            Host::Domain(name) => {
+                let began = Instant::now();
+                let found = self.resolver.resolve(name).await;
+                sight.looked_up(began);
+                match found {
+                    Ok(found) => found.to_vec(),
+                    Err(reason) => {
+                        let error = format!("name look-up of {host} failed: {reason}");
+                        return Err(Ended::failure(Verdict::Retryable, ErrorClass::Dns, error));
+                    }
                 }
-            },
+            }
         };
-        let allowed = allowed(&host, &found).map_err(|error| Outcome::new(Verdict::Final, error))?;
+        let allowed =
+            allowed(&host, &found).map_err(|error| Ended::failure(Verdict::Final, ErrorClass::Connect, error))?;
         if self.proxied {
             return Ok(vec![None]);
         }
@@ -96,18 +113,21 @@ impl Caller {
         call: &Prepared,
         addresses: &[Option<SocketAddr>],
         deadline: Instant,
+        sight: &mut Sight,
     ) -> Result<Response<AsyncBody>, Failure> {
         let mut failure = Failure::TimedOut;
         for (index, &address) in addresses.iter().enumerate() {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let now = Instant::now();
+            let left = deadline.saturating_duration_since(now);
             if left.is_zero() {
                 return Err(Failure::TimedOut);
             }
             let way = Way { address, timeout: left, connect_timeout: share_of(left, addresses.len() - index) };
+            sight.sends(now);
             failure = match self.client.send(call, &way).await {
                 Ok(response) => return Ok(response),
                 // Before the deadline only a connection can time out, so that nothing was sent.
-                Err(failure @ (Failure::NotConnected(_) | Failure::TimedOut)) => failure,
+                Err(failure @ (Failure::NotConnected(..) | Failure::TimedOut)) => failure,
                 Err(failure) => return Err(failure),
             };
         }
@@ -125,15 +145,18 @@ fn share_of(left: Duration, addresses: usize) -> Duration {
 }
 
 /// Reads a body to its end, so that its connection can be used again, unless it is long: then the
-/// connection is closed by leaving the rest unread.
-async fn drop_body(response: Response<AsyncBody>) -> std::io::Result<()> {
+/// connection is closed by leaving the rest unread. Its begin is all that is kept.
+async fn drop_body(response: Response<AsyncBody>, sight: &mut Sight) -> std::io::Result<()> {
     let mut body = response.into_body();
     let mut buffer = vec![0; ANSWER_READ_BYTES];
     let mut total = 0;
     while total <= ANSWER_BODY_BYTES_MAX {
         match body.read(&mut buffer).await? {
             0 => break,
-            count => total += count,
+            count => {
+                sight.read(&buffer[..count]);
+                total += count;
+            }
         }
     }
     Ok(())

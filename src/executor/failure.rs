@@ -1,6 +1,8 @@
 //! Why a call brought no answer, in one short sentence without a URL.
 
-use crate::engine::{Outcome, Verdict};
+use super::sight::Ended;
+use crate::engine::Verdict;
+use crate::job::ErrorClass;
 use crate::limits::ERROR_DETAIL_CHARS_MAX;
 use isahc::error::ErrorKind;
 use std::io;
@@ -9,7 +11,7 @@ use std::io;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// Nothing was sent: another address may do.
-    NotConnected(String),
+    NotConnected(ErrorClass, String),
     /// The time of the connection, or of the attempt, ran out.
     TimedOut,
     /// The request may have arrived; what came back is not an HTTP answer, or not a whole one.
@@ -22,21 +24,26 @@ impl Failure {
     /// As the HTTP client tells it. `target` is the host and port that were called.
     pub(super) fn of_client(error: &isahc::Error, target: &str) -> Self {
         let (code, detail) = curl_words(error);
-        let not_connected = |why: &str| Self::NotConnected(format!("could not connect to {target}: {why}"));
+        let not_connected =
+            |class, why: &str| Self::NotConnected(class, format!("could not connect to {target}: {why}"));
         match error.kind() {
             ErrorKind::Timeout => Self::TimedOut,
             // The client calls a TLS handshake that broke off a failed connection too.
             ErrorKind::ConnectionFailed if code == Some(CURLE_SSL_CONNECT_ERROR) => {
-                not_connected("TLS: the handshake failed")
+                not_connected(ErrorClass::Tls, "TLS: the handshake failed")
             }
             // curl does not tell one from the other.
-            ErrorKind::ConnectionFailed => not_connected("connection refused or host unreachable"),
-            ErrorKind::BadServerCertificate => not_connected("TLS: the certificate is not valid or not trusted"),
-            ErrorKind::InvalidTlsConfiguration | ErrorKind::BadClientCertificate | ErrorKind::TlsEngine => {
-                not_connected(&format!("TLS: {detail}"))
+            ErrorKind::ConnectionFailed => not_connected(ErrorClass::Connect, "connection refused or host unreachable"),
+            ErrorKind::BadServerCertificate => {
+                not_connected(ErrorClass::Tls, "TLS: the certificate is not valid or not trusted")
             }
-            ErrorKind::NameResolution => not_connected("its name, or its proxy's, has no address"),
-            ErrorKind::ClientInitialization => not_connected(&format!("the HTTP client did not start: {detail}")),
+            ErrorKind::InvalidTlsConfiguration | ErrorKind::BadClientCertificate | ErrorKind::TlsEngine => {
+                not_connected(ErrorClass::Tls, &format!("TLS: {detail}"))
+            }
+            ErrorKind::NameResolution => not_connected(ErrorClass::Dns, "its name, or its proxy's, has no address"),
+            ErrorKind::ClientInitialization => {
+                not_connected(ErrorClass::Protocol, &format!("the HTTP client did not start: {detail}"))
+            }
             ErrorKind::InvalidRequest => Self::Unsendable(format!("the request cannot be made: {detail}")),
             _ => Self::Broken(detail),
         }
@@ -52,12 +59,14 @@ impl Failure {
     }
 
     /// What it means for the run. `timed_out` is the sentence of a timeout.
-    pub(super) fn outcome(self, timed_out: &str) -> Outcome {
+    pub(super) fn ended(self, timed_out: &str) -> Ended {
         match self {
-            Self::NotConnected(error) => Outcome::new(Verdict::Retryable, error),
-            Self::TimedOut => Outcome::new(Verdict::TimedOut, timed_out),
-            Self::Broken(detail) => Outcome::new(Verdict::Retryable, format!("broken answer: {detail}")),
-            Self::Unsendable(error) => Outcome::new(Verdict::Final, error),
+            Self::NotConnected(class, error) => Ended::failure(Verdict::Retryable, class, error),
+            Self::TimedOut => Ended::failure(Verdict::TimedOut, ErrorClass::Timeout, timed_out),
+            Self::Broken(detail) => {
+                Ended::failure(Verdict::Retryable, ErrorClass::Protocol, format!("broken answer: {detail}"))
+            }
+            Self::Unsendable(error) => Ended::failure(Verdict::Final, ErrorClass::Protocol, error),
         }
     }
 }

@@ -12,11 +12,13 @@ mod client;
 mod failure;
 mod request;
 mod resolve;
+mod sight;
 #[cfg(test)]
 mod tests;
 mod workers;
 
 use crate::engine::{Outcome, Start, Token};
+use crate::job::Seen;
 use async_channel::{Receiver, Sender};
 use attempt::Caller;
 use jiff::Timestamp;
@@ -32,6 +34,8 @@ pub struct Report {
     pub token: Token,
     /// How it ended.
     pub outcome: Outcome,
+    /// What it saw of its target; of one that nobody waits for any more only how long it took.
+    pub seen: Seen,
     /// From its start to its end, without the wait for a worker.
     pub took: Duration,
 }

@@ -73,7 +73,8 @@ impl Prepared {
             .uri(self.uri.clone())
             .timeout(whole_millis(way.timeout))
             .connect_timeout(whole_millis(way.connect_timeout))
-            .title_case_headers(true);
+            .title_case_headers(true)
+            .metrics(true);
         if let Some(address) = way.address {
             request = request.dial(Dialer::ip_socket(address));
         }

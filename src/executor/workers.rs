@@ -3,8 +3,10 @@
 use super::Report;
 use super::attempt::Caller;
 use super::cancel::{Cancels, Slot};
+use super::sight::{Ended, Sight, whole_micros};
 use crate::alarm::Alarm;
 use crate::engine::{Outcome, Start, Token, Verdict};
+use crate::job::{ErrorClass, Seen};
 use async_channel::{Receiver, Sender};
 use futures_lite::{FutureExt, future};
 use smol::LocalExecutor;
@@ -15,7 +17,7 @@ use std::pin::Pin;
 use std::time::Instant;
 
 /// An attempt while it is made. It gives back its worker's alarm.
-type Transfer<'a> = Pin<Box<dyn Future<Output = (Outcome, Alarm)> + 'a>>;
+type Transfer<'a> = Pin<Box<dyn Future<Output = (Outcome, Seen, Alarm)> + 'a>>;
 
 /// Lets so many workers work until `attempts` is closed and what is under way has ended. That does
 /// not wait for transfers of cancelled attempts: they are dropped, and the client after them, which
@@ -60,19 +62,21 @@ async fn worker(shared: Shared<'_, '_>, slot: &Slot) {
         let (token, began) = (attempt.token, Instant::now());
         let transfer = cancels
             .begin(slot, token)
-            .then(|| -> Transfer<'_> { Box::pin(make(caller, attempt, std::mem::take(&mut alarm))) });
+            .then(|| -> Transfer<'_> { Box::pin(make(caller, attempt, began, std::mem::take(&mut alarm))) });
         let ended = match transfer {
             Some(transfer) => until_let_go(transfer, slot, lingering).await,
             None => None,
         };
-        let outcome = match ended {
-            Some((outcome, returned)) => {
-                alarm = returned;
-                outcome
-            }
-            None => Outcome::new(Verdict::Final, "cancelled"),
+        let (outcome, mut seen) = if let Some((outcome, seen, returned)) = ended {
+            alarm = returned;
+            (outcome, seen)
+        } else {
+            let seen = Seen { error: Some(ErrorClass::Cancelled), ..Seen::default() };
+            (Outcome::new(Verdict::Final, "cancelled"), seen)
         };
-        let report = Report { token, outcome, took: began.elapsed() };
+        let took = began.elapsed();
+        seen.times.total = Some(whole_micros(took));
+        let report = Report { token, outcome, seen, took };
         // Nobody listens any more: there is nothing left to work for.
         if reports.send(report).await.is_err() {
             return;
@@ -85,7 +89,7 @@ async fn until_let_go<'a>(
     mut transfer: Transfer<'a>,
     slot: &Slot,
     lingering: &Lingering<'a>,
-) -> Option<(Outcome, Alarm)> {
+) -> Option<(Outcome, Seen, Alarm)> {
     if let Some(ended) = slot.unless_cancelled(&mut transfer).await {
         return Some(ended);
     }
@@ -95,13 +99,14 @@ async fn until_let_go<'a>(
     }
 }
 
-async fn make(caller: &Caller, attempt: Start, mut alarm: Alarm) -> (Outcome, Alarm) {
-    let made = AssertUnwindSafe(caller.make(&attempt, &mut alarm)).catch_unwind().await;
-    let outcome = made.unwrap_or_else(|_| {
+async fn make(caller: &Caller, attempt: Start, began: Instant, mut alarm: Alarm) -> (Outcome, Seen, Alarm) {
+    let mut sight = Sight::since(began);
+    let made = AssertUnwindSafe(caller.make(&attempt, &mut alarm, &mut sight)).catch_unwind().await;
+    let Ended { outcome, error } = made.unwrap_or_else(|_| {
         tracing::error!(job_id = %attempt.spec.id, run_id = %attempt.run_id, "an attempt panicked");
-        Outcome::new(Verdict::Final, "internal error")
+        Ended::failure(Verdict::Final, ErrorClass::Protocol, "internal error")
     });
-    (outcome, alarm)
+    (outcome, sight.seen(error), alarm)
 }
 
 /// The transfers of cancelled attempts, each run to its end for nobody.

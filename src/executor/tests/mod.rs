@@ -14,6 +14,7 @@ mod answers;
 mod cancels;
 mod connections;
 mod requests;
+mod seen;
 
 /// Says what a connection gets for a request; false closes it.
 type Behaviour = dyn Fn(&str, &mut TcpStream) -> bool + Send + Sync;

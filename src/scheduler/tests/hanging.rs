@@ -152,7 +152,9 @@ fn an_attempt_that_comes_back_while_a_write_hangs_lands_after_it() {
     let pause = hanging.bench.change(pause("a"));
     hanging.turn();
     let outcome = crate::engine::Outcome::success();
-    reports.try_send(Report { token: start.token, outcome, took: Duration::ZERO }).expect("there is room");
+    reports
+        .try_send(Report { token: start.token, outcome, seen: crate::job::Seen::default(), took: Duration::ZERO })
+        .expect("there is room");
     hanging.turn();
     assert!(reports.is_empty() && hanging.bench.scheduler.engine().in_flight() == 1);
     hanging.notes.set_held(false);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use ksana::clock::Clock;
 use ksana::engine::{Outcome, Token, Verdict};
 use ksana::executor::Report;
-use ksana::job::GoDuration;
+use ksana::job::{GoDuration, Seen};
 use ksana::scheduler::Wake;
 use uuid::Uuid;
 
@@ -44,7 +44,8 @@ impl World {
         for token in flights {
             if self.random.per_mille(self.climate.quick_targets) {
                 let outcome = self.outcome();
-                let report = Report { token, outcome: outcome.clone(), took: Duration::from_millis(1) };
+                let took = Duration::from_millis(1);
+                let report = Report { token, outcome: outcome.clone(), seen: Seen::default(), took };
                 self.up().reports.try_send(report).expect("there is room");
                 self.story.tell(|| format!("{token:?} comes back: {outcome:?}"));
                 self.reports.push_back((token, outcome));
