@@ -277,7 +277,7 @@ impl Scheduler {
         // What came back behind a write that hung.
         let landed = std::mem::take(&mut self.landed);
         let metrics = &self.parts.metrics;
-        for (event, took) in turn::land(&mut self.parts.engine.write(), &landed, now.wall, metrics) {
+        for (event, took) in turn::land(&mut self.parts.engine.write(), landed, now.wall, metrics) {
             tell::event(&event, Some(took), metrics);
         }
         if self.parts.engine.read().has_unrecorded() {

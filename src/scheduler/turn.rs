@@ -13,7 +13,7 @@ use crate::clock::Now;
 use crate::engine::{Command, Engine, Event, Planned, Record, Refusal, Start, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
-use crate::job::{Job, JobId, RunRecord, Seen};
+use crate::job::{Job, JobId, RunRecord};
 use crate::limits::{DISK_HANGS_SECS, TURN_BODY_BYTES_MAX, TURN_DISK_EVENTS_MAX, TURN_FIRES_MAX, WRITE_STALL_MILLIS};
 use crate::metrics::Metrics;
 use crate::store::{DiskEvent, Finished, Written};
@@ -58,7 +58,7 @@ impl Scheduler {
         let mut turn = Turn::default();
         // Those who look would go before each step that asks for the engine anew.
         let mut engine = self.parts.engine.write();
-        let landed = land(&mut engine, &arrived.reports, now.wall, &self.parts.metrics);
+        let landed = land(&mut engine, arrived.reports, now.wall, &self.parts.metrics);
         if self.order.is_none() {
             self.more_due = engine.fire_due(now.wall, bites.fires, &mut turn);
             engine.dispatch(now.wall, TURN_FIRES_MAX, &mut turn);
@@ -346,15 +346,16 @@ impl Scheduler {
 /// Takes what came of attempts; gives what is to be told of it, and how long each took.
 pub(super) fn land(
     engine: &mut Engine,
-    reports: &[Report],
+    reports: Vec<Report>,
     now: Timestamp,
     metrics: &Metrics,
 ) -> Vec<(Event, Duration)> {
     let mut turn = Turn::default();
     let mut told = Vec::new();
-    for report in reports {
-        let was_awaited = engine.ended(report.token, &report.outcome, Seen::default(), now, &mut turn);
-        measure::attempt(metrics, report, was_awaited);
+    for mut report in reports {
+        let seen = std::mem::take(&mut report.seen);
+        let was_awaited = engine.ended(report.token, &report.outcome, seen, now, &mut turn);
+        measure::attempt(metrics, &report, was_awaited);
         told.extend(turn.events.drain(..).map(|event| (event, report.took)));
     }
     told
