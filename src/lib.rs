@@ -5,6 +5,7 @@
 mod alarm;
 pub mod api;
 pub mod check;
+mod checked_line;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -17,6 +18,7 @@ pub mod healthcheck;
 pub mod inbox;
 pub mod job;
 pub mod keys;
+pub mod ledger;
 pub mod limits;
 pub mod listen;
 pub mod log;

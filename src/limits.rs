@@ -270,6 +270,35 @@ pub const KEPT_CONNECTIONS_MAX: usize = 256;
 pub const KEPT_CONNECTION_TTL: Duration = Duration::from_mins(1);
 /// Of a text that a target or a library chose, this much stands in a job's `last_error`.
 pub const ERROR_DETAIL_CHARS_MAX: usize = 200;
+/// The least history on the disk: sixteen of the smallest segments, so that what goes at once is little of it.
+pub const HISTORY_BYTES_MIN: u64 = 1024 * 1024;
+/// Where nobody says: about a million runs.
+pub const HISTORY_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
+/// The most: what is known in memory of as much takes some 40 MiB.
+pub const HISTORY_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// A history that is shorter than this helps nobody in the morning.
+pub const HISTORY_AGE_HOURS_MIN: i64 = 1;
+/// Where nobody says: a month of 30 days.
+pub const HISTORY_AGE_HOURS_DEFAULT: i64 = 30 * 24;
+/// Ten years of 365 days.
+pub const HISTORY_AGE_HOURS_MAX: i64 = 10 * 365 * 24;
+/// Failures are kept so many times as long as what went its way: they are few, and looked for later.
+pub const HISTORY_FAILURES_AGE_FACTOR: i32 = 3;
+/// The files of a history go one by one, each such a part of its size.
+pub const HISTORY_SEGMENTS: u64 = 64;
+/// A smaller segment would hold one long record.
+pub const HISTORY_SEGMENT_BYTES_MIN: u64 = 64 * 1024;
+/// A question reads a segment whole: one of this size takes a few milliseconds.
+pub const HISTORY_SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// No segment spans more than such a part of the age that is kept, and so much longer do its oldest records stay.
+pub const HISTORY_AGE_PARTS: i32 = 10;
+/// A page of the history ends early at about this much text.
+pub const HISTORY_PAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Records that wait for the history's files in memory: an hour of some thirty runs a second. Past this the oldest are
+/// given up, because a history must not cost the service its memory.
+pub const LEDGER_PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// About how much of them is made text at a time.
+pub const LEDGER_WRITE_BYTES: usize = 1024 * 1024;
 
 /// How much is taken at a time of what may be much. A simulation takes less, so that a few jobs make many bites.
 #[derive(Clone, Copy, Debug)]

@@ -162,16 +162,23 @@ impl Trigger {
     }
 }
 
+impl Status {
+    /// Whether people look for runs that ended so when something went wrong. Their records are kept longer than those
+    /// of what went its way: a success, or a fire that met a run and was skipped, as its job asks for.
+    pub fn is_failure(self) -> bool {
+        !matches!(self, Self::Success | Self::Skipped)
+    }
+}
+
 impl RunRecord {
     /// How many due times it stands for; a manual run for one.
     pub fn count(&self) -> u64 {
         self.stretch.map_or(1, |stretch| stretch.count)
     }
 
-    /// Whether it is one of those that people look for when something went wrong. They are kept longer than what went
-    /// its way: a success, or a fire that met a run and was skipped, as its job asks for.
+    /// Whether it is one of those that people look for when something went wrong.
     pub fn is_failure(&self) -> bool {
-        !matches!(self.status, Status::Success | Status::Skipped)
+        self.status.is_failure()
     }
 }
 

@@ -1,8 +1,8 @@
 //! The machine's file system: a directory that this process alone holds.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,7 +18,8 @@ pub struct Directory {
     /// The folder itself, opened early: a busy process may be out of descriptors when it has to
     /// be fsynced, and a failed fsync ends it.
     handle: File,
-    _lock: File,
+    /// Held by a folder inside too; `None` of one that is only looked at.
+    lock: Option<Arc<File>>,
 }
 
 impl Directory {
@@ -39,11 +40,27 @@ impl Directory {
         match lock.try_lock() {
             Ok(()) => {
                 let handle = File::open(path).map_err(failed(path))?;
-                Ok(Self { path: path.to_path_buf(), handle, _lock: lock })
+                Ok(Self { path: path.to_path_buf(), handle, lock: Some(Arc::new(lock)) })
             }
             Err(TryLockError::WouldBlock) => Err(OpenError::Held(path.to_path_buf())),
             Err(TryLockError::Error(error)) => Err(OpenError::Io(lock_path, error)),
         }
+    }
+
+    /// The folder of that name in it, made for its owner alone where it is missing; its name is then on the disk.
+    pub fn inside(&self, name: &str) -> io::Result<Self> {
+        let path = self.path.join(name);
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            result => result?,
+        }
+        self.sync()?;
+        Ok(Self { handle: File::open(&path)?, path, lock: self.lock.clone() })
+    }
+
+    /// A folder that another process may hold, to be looked at only.
+    pub fn look(path: &Path) -> io::Result<Self> {
+        Ok(Self { handle: File::open(path)?, path: path.to_path_buf(), lock: None })
     }
 }
 

@@ -1,7 +1,6 @@
 //! One record as one line of the journal: JSON with a checksum in front.
 //!
-//! `{"crc":"89abcdef","synced":4096,"put":{…}}` — the checksum covers every byte behind its own
-//! comma up to the closing brace. `synced`, in the first line of a turn, says up to which byte
+//! `{"crc":"89abcdef","synced":4096,"put":{…}}` — `synced`, in the first line of a turn, says up to which byte
 //! the segment was known to be on the disk: a line that is bad before there was damaged, one that
 //! is bad behind it was never finished. `turn` beside it says how many lines the turn has, where
 //! it has more than one: without the last of them none counts. `after`, in the first line of a
@@ -15,12 +14,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use crate::checked_line;
 use crate::engine::Record;
 use crate::job::{Defaults, JobId, Progress, Stored, stored_job, stored_progress};
-
-const PREFIX: &[u8] = b"{\"crc\":\"";
-/// The prefix, eight digits, a quote and a comma.
-const HEAD_LEN: usize = PREFIX.len() + 8 + 2;
 
 /// What the first line of a turn knows about the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +31,7 @@ pub(super) struct Mark {
 
 /// Writes a record as a line to the end of `out`.
 pub(super) fn write(out: &mut Vec<u8>, record: &Record, mark: Option<Mark>) {
-    let start = out.len();
-    out.extend_from_slice(b"{\"crc\":\"00000000\",");
+    let start = checked_line::begin(out);
     if let Some(Mark { synced, turn, after }) = mark {
         write!(out, "\"synced\":{synced},").expect("a Vec takes all");
         if turn > 1 {
@@ -57,9 +52,7 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record, mark: Option<Mark>) {
         Record::Run(run) => value(out, "run", run.as_ref()),
     }
     out.push(b'}');
-    let crc = crc32fast::hash(&out[start + HEAD_LEN..]);
-    write!(&mut out[start + PREFIX.len()..], "{crc:08x}").expect("eight digits replace eight digits");
-    out.push(b'\n');
+    checked_line::end(out, start);
 }
 
 fn value(out: &mut Vec<u8>, key: &str, value: &impl Serialize) {
@@ -85,15 +78,7 @@ pub(super) fn read_mark(line: &[u8]) -> Option<Mark> {
 }
 
 fn read_as<T>(line: &[u8], visitor: impl for<'de> Visitor<'de, Value = T>) -> Result<T, String> {
-    let shape = || "it does not begin with a checksum".to_owned();
-    let (head, rest) = line.split_at_checked(HEAD_LEN).ok_or_else(shape)?;
-    let digits = head.strip_prefix(PREFIX).and_then(|head| head.strip_suffix(b"\",")).ok_or_else(shape)?;
-    let digits = std::str::from_utf8(digits).map_err(|_| shape())?;
-    let crc = u32::from_str_radix(digits, 16).map_err(|_| shape())?;
-    let found = crc32fast::hash(rest);
-    if crc != found {
-        return Err(format!("its checksum is {crc:08x}, its content has {found:08x}"));
-    }
+    checked_line::content(line)?;
     let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned())?;
     let mut json = serde_json::Deserializer::from_str(text);
     let line = json.deserialize_map(visitor).map_err(|error| error.to_string())?;

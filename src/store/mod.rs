@@ -39,6 +39,7 @@ pub use writer::Finished;
 use crate::clock::Now;
 use crate::disk::DiskFile;
 use crate::engine::{Engine, Record};
+pub use crate::ledger::Position;
 use crate::limits::{Bites, ROOM_LOOK_MILLIS, SYNC_DELAY_MILLIS};
 use folder::Folder;
 use helper::{Helpers, SyncRequest};
@@ -85,13 +86,6 @@ pub enum Written {
     Snapshot(io::Result<()>),
     /// Whether there is room: [`Store::refusal`] says so.
     Room,
-}
-
-/// Where a turn ends in the journal; ordered as they were written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    segment: u64,
-    len: u64,
 }
 
 #[derive(Debug)]

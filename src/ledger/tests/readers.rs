@@ -1,0 +1,148 @@
+//! Who reads while others write and remove, in this process and beside it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::{env, process, thread};
+
+use super::super::{Ledger, Query, Reader};
+use super::world::{BOUNDS, all, at, large, position, record, run_id, seq, seqs, with_status, write};
+use crate::job::Status;
+use crate::store::Directory;
+
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+/// A data folder on the machine's disk.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self(env::temp_dir().join(format!("ksana-ledger-{}-{number}", process::id())))
+    }
+
+    fn open(&self) -> Ledger {
+        let directory = Directory::hold(&self.0).expect("own folder").inside("runs").expect("own folder");
+        Ledger::open(Arc::new(directory), BOUNDS).expect("it can be read")
+    }
+
+    fn runs(&self) -> PathBuf {
+        self.0.join("runs")
+    }
+
+    fn reader(&self) -> Reader {
+        Reader::new(Arc::new(Directory::look(&self.runs()).expect("it is there")))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed lies in the temporary folder and harms nobody.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("it is there").permissions().mode() & 0o777
+}
+
+#[test]
+fn the_folder_and_its_files_are_their_owners_alone() {
+    let folder = Folder::new();
+    write(&folder.open(), [record(1), with_status(2, Status::Failed)], at(0));
+    assert_eq!(mode(&folder.runs()), 0o700);
+    let files: Vec<_> =
+        fs::read_dir(folder.runs()).expect("own folder").map(|file| file.expect("one").path()).collect();
+    assert_eq!(files.len(), 2);
+    assert!(files.iter().all(|file| mode(file) == 0o600), "{files:?}");
+    assert_eq!(all(&folder.open(), 9), [2, 1]);
+}
+
+#[test]
+fn a_folder_inside_holds_the_lock_of_the_one_around_it() {
+    let folder = Folder::new();
+    let inside = Directory::hold(&folder.0).expect("own folder").inside("runs").expect("own folder");
+    Directory::hold(&folder.0).expect_err("it is held");
+    drop(inside);
+    Directory::hold(&folder.0).expect("nobody holds it");
+}
+
+#[test]
+fn a_reader_beside_the_service_sees_what_is_written() {
+    let folder = Folder::new();
+    let ledger = folder.open();
+    let reader = folder.reader();
+    let page = |limit| reader.page(&Query { limit, ..Query::default() }).expect("it can be read");
+    assert!(seqs(&page(9)).is_empty());
+    write(&ledger, (1..=9).map(|seq| large(seq, 20_000)), at(0));
+    ledger.push([record(10).into()], position(2, 1));
+    assert_eq!(seqs(&page(4)), [9, 8, 7, 6]);
+    assert_eq!(page(4).next, Some(6));
+    // A line of which half is written is none yet.
+    let newest = folder.runs().join("runs-0000000000000007.jsonl");
+    let mut text = fs::read(&newest).expect("it is there");
+    text.truncate(text.len() - 10);
+    fs::write(&newest, text).expect("own folder");
+    assert_eq!(seqs(&page(2)), [8, 7]);
+    let found = reader.find(run_id(3)).expect("it can be read").map(|line| seq(&line));
+    assert_eq!(found, Some(3));
+    assert_eq!(reader.find(run_id(10)).expect("it can be read"), None);
+}
+
+#[test]
+fn files_that_somebody_removed_hold_nothing_up() {
+    let folder = Folder::new();
+    write(&folder.open(), (1..=9).map(|seq| large(seq, 20_000)), at(0));
+    let ledger = folder.open();
+    for file in fs::read_dir(folder.runs()).expect("own folder") {
+        fs::remove_file(file.expect("one").path()).expect("it is there");
+    }
+    assert!(all(&ledger, 3).is_empty());
+    ledger.settle(2, at(0)).expect("there is room");
+    write(&ledger, [record(10)], at(10));
+    assert_eq!(all(&ledger, 3), [10]);
+    drop(ledger);
+    assert_eq!(all(&folder.open(), 3), [10]);
+}
+
+/// What is shown has no hole and nothing twice, though records move from memory to files and files go.
+#[test]
+fn a_question_is_answered_as_of_one_moment() {
+    let folder = Folder::new();
+    let ledger = folder.open();
+    let has_ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let reader = folder.reader();
+            while !has_ended.load(Ordering::Relaxed) {
+                reader.page(&Query { limit: 100, ..Query::default() }).expect("what has gone is passed over");
+            }
+        });
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !has_ended.load(Ordering::Relaxed) {
+                    let shown = seqs(&ledger.page(&Query { limit: 60, ..Query::default() }).expect("it can be read"));
+                    let newest = shown.first().copied().unwrap_or(0);
+                    let expected: Vec<_> = (1..=newest).rev().take(shown.len()).collect();
+                    assert_eq!(shown, expected);
+                    assert!(shown.len() as u64 >= newest.min(10), "{shown:?}");
+                }
+            });
+        }
+        for turn in 0..400 {
+            let records = (1..=3).map(|offset| turn * 3 + offset).map(|seq| match seq % 5 {
+                0 => with_status(seq, Status::Failed),
+                _ => large(seq, 20_000),
+            });
+            ledger.push(records.map(Arc::new), position(1, turn));
+            if turn % 2 == 0 {
+                ledger.write(position(1, turn.saturating_sub(1)), at(0)).expect("there is room");
+            }
+        }
+        has_ended.store(true, Ordering::Relaxed);
+    });
+    let newest = fs::read_dir(folder.runs()).expect("own folder").count();
+    assert!(newest > 10 && ledger.figures().bytes <= BOUNDS.bytes);
+}
