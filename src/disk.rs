@@ -55,3 +55,26 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     /// Puts content and length on the disk.
     fn sync(&self) -> io::Result<()>;
 }
+
+/// Why something was not done in a folder.
+#[derive(Debug)]
+pub enum Failure {
+    /// An fsync failed. The machine tells it once, so a later one that works says nothing of
+    /// what this one was for: nobody knows what of it is on the disk.
+    Sync(io::Error),
+    /// Anything else: it can be tried again.
+    Other(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        let (Failure::Sync(error) | Failure::Other(error)) = failure;
+        error
+    }
+}

@@ -272,14 +272,10 @@ pub const KEPT_CONNECTION_TTL: Duration = Duration::from_mins(1);
 pub const ERROR_DETAIL_CHARS_MAX: usize = 200;
 /// The least history on the disk: sixteen of the smallest segments, so that what goes at once is little of it.
 pub const HISTORY_BYTES_MIN: u64 = 1024 * 1024;
-/// Where nobody says: about a million runs.
-pub const HISTORY_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
 /// The most: what is known in memory of as much takes some 40 MiB.
 pub const HISTORY_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// A history that is shorter than this helps nobody in the morning.
 pub const HISTORY_AGE_HOURS_MIN: i64 = 1;
-/// Where nobody says: a month of 30 days.
-pub const HISTORY_AGE_HOURS_DEFAULT: i64 = 30 * 24;
 /// Ten years of 365 days.
 pub const HISTORY_AGE_HOURS_MAX: i64 = 10 * 365 * 24;
 /// Failures are kept so many times as long as what went its way: they are few, and looked for later.
@@ -297,6 +293,8 @@ pub const HISTORY_PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Records that wait for the history's files in memory: an hour of some thirty runs a second. Past this the oldest are
 /// given up, because a history must not cost the service its memory.
 pub const LEDGER_PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How often it is looked whether some of the history is too old, where nothing is written.
+pub const HISTORY_LOOK_SECS: u64 = 600;
 /// About how much of them is made text at a time.
 pub const LEDGER_WRITE_BYTES: usize = 1024 * 1024;
 

@@ -36,6 +36,10 @@ pub struct Config {
     pub retry_backoff: GoDuration,
     /// A fire later than this is warned of.
     pub late_warn: GoDuration,
+    /// How large the history of runs may become, in bytes.
+    pub history_max_bytes: u64,
+    /// How long it goes back.
+    pub history_max_age: GoDuration,
     /// Whether callbacks obey the usual variables of a proxy.
     pub proxy_from_env: bool,
     /// Most connections of clients at once; by the descriptors there are where this is unset.
@@ -84,6 +88,8 @@ impl Config {
             max_retries: narrow(reader.whole("MAX_RETRIES")),
             retry_backoff: reader.duration("RETRY_BACKOFF"),
             late_warn: reader.duration("LATE_WARN"),
+            history_max_bytes: reader.whole("HISTORY_MAX_BYTES"),
+            history_max_age: reader.duration("HISTORY_MAX_AGE"),
             proxy_from_env: reader.word("PROXY_FROM_ENV") == Some("true"),
             max_connections: reader.whole_if_set("MAX_CONNECTIONS").map(narrow),
             log_level: reader.word("LOG_LEVEL").and_then(log::Level::named).expect("the table lists the levels"),

@@ -129,6 +129,23 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "a fire that is later than this is warned of, at most once a minute",
     },
     Variable {
+        name: "HISTORY_MAX_BYTES",
+        older_name: None,
+        default: Fallback::Value("268435456"),
+        accepts: Accepts::Whole(limits::HISTORY_BYTES_MIN, limits::HISTORY_BYTES_MAX),
+        meaning: "size of the history of runs; the oldest go first, and failures later than successes",
+    },
+    Variable {
+        name: "HISTORY_MAX_AGE",
+        older_name: None,
+        default: Fallback::Value("720h"),
+        accepts: Accepts::Duration(
+            GoDuration::from_hours(limits::HISTORY_AGE_HOURS_MIN),
+            GoDuration::from_hours(limits::HISTORY_AGE_HOURS_MAX),
+        ),
+        meaning: "age of the history of runs; what was no success is kept three times as long",
+    },
+    Variable {
         name: "PROXY_FROM_ENV",
         older_name: None,
         default: Fallback::Value("false"),

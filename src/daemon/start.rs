@@ -16,11 +16,13 @@ use crate::api::guard::{Deadlines, Guard};
 use crate::api::{Api, Server};
 use crate::clock::{self, Clock, Machine};
 use crate::config::Config;
+use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::executor::{self, Executor};
 use crate::inbox::inbox;
 use crate::job::Defaults;
 use crate::keys;
+use crate::ledger::{Bounds, Ledger};
 use crate::limits::{Bites, CONNECTIONS_DEFAULT, TURN_SLEEP_MILLIS_MAX};
 use crate::listen::{self, Address, ListenError, Listener};
 use crate::metrics::Metrics;
@@ -79,10 +81,13 @@ impl Daemon {
         let defaults = defaults(config);
         let mut engine = Engine::loading(config.workers);
         let directory = Directory::hold(&config.data_dir).map_err(StartError::Store)?;
-        let opened = Store::open(Arc::new(directory), &defaults, Bites::default(), Machine.now().steady, |record| {
-            engine.apply(record)
-        })
-        .map_err(StartError::Store)?;
+        let ledger = open_ledger(&directory, config).map_err(StartError::Store)?;
+        let now = Machine.now();
+        let opened =
+            Store::open(Arc::new(directory), Arc::clone(&ledger), &defaults, Bites::default(), now, |record| {
+                engine.apply(record)
+            })
+            .map_err(StartError::Store)?;
         tell_opened(&opened);
         tracing::info!(jobs = engine.len(), "jobs loaded");
         let (starts, attempts) = async_channel::bounded(config.workers);
@@ -157,6 +162,15 @@ impl Scheduler {
         })?;
         Ok(Self { thread, orders, ended })
     }
+}
+
+/// The history of runs, in a folder of its own.
+fn open_ledger(directory: &Directory, config: &Config) -> Result<Arc<Ledger>, OpenError> {
+    let disk = directory.inside("runs");
+    let path = disk.path("");
+    let bounds = Bounds { bytes: config.history_max_bytes, age: config.history_max_age.to_std() };
+    let ledger = Ledger::open(Arc::new(disk), bounds).map_err(|error| OpenError::Io(path, error))?;
+    Ok(Arc::new(ledger))
 }
 
 /// What a job has where it names nothing.

@@ -26,6 +26,14 @@ pub enum Record {
 }
 
 impl Record {
+    /// The run that is over, where it tells of one.
+    pub fn run(&self) -> Option<&Arc<RunRecord>> {
+        match self {
+            Self::Run(run) => Some(run),
+            Self::Put(_) | Self::Progress { .. } | Self::Delete(_) => None,
+        }
+    }
+
     /// The job that it is about.
     pub fn id(&self) -> &JobId {
         match self {

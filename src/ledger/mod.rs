@@ -17,8 +17,7 @@ mod tail;
 mod tests;
 mod write;
 
-use std::fmt;
-use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,28 +47,6 @@ pub struct Bounds {
     pub bytes: u64,
     /// What went its way; failures are kept longer.
     pub age: Duration,
-}
-
-/// Why something was not written.
-#[derive(Debug)]
-pub enum Failure {
-    /// An fsync failed. The machine tells it once, so a later one that works says nothing of what this one was for.
-    Sync(io::Error),
-    /// Anything else: it can be tried again.
-    Other(io::Error),
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Other(error)
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Sync(error) | Self::Other(error)) = self;
-        write!(f, "the history cannot be written: {error}")
-    }
 }
 
 /// What there is, in numbers.
@@ -136,6 +113,11 @@ impl Ledger {
         }
     }
 
+    /// Where it lies, for people.
+    pub fn path(&self) -> PathBuf {
+        self.disk.path("")
+    }
+
     /// The number of the next record: above all that were ever seen.
     pub fn next_seq(&self) -> u64 {
         self.state().next_seq
@@ -145,6 +127,11 @@ impl Ledger {
     pub fn push(&self, records: impl IntoIterator<Item = Arc<RunRecord>>, position: Position) {
         let mut state = self.state();
         records.into_iter().for_each(|record| state.add(record, position));
+    }
+
+    /// Whether something waits that stands in the journal up to there.
+    pub fn waits(&self, upto: Position) -> bool {
+        self.state().pending.first_position().is_some_and(|first| first <= upto)
     }
 
     /// What there is, in numbers.

@@ -77,6 +77,11 @@ impl Pending {
         self.records.contains_key(&seq)
     }
 
+    /// Where the oldest stands in the journal.
+    pub(super) fn first_position(&self) -> Option<Position> {
+        self.records.values().next().map(|waiting| waiting.position)
+    }
+
     /// All of them, the oldest first.
     pub(super) fn records(&self) -> impl DoubleEndedIterator<Item = &Arc<RunRecord>> {
         self.records.values().map(|waiting| &waiting.record)

@@ -4,9 +4,9 @@ use std::io;
 use std::mem;
 use std::sync::Arc;
 
-use super::Failure;
 use super::index::Draft;
 use super::segment::{Segment, Stream};
+use crate::disk::Failure;
 use crate::disk::{Disk, DiskFile};
 
 /// Appends whole lines. Where that fails none of them is there.

@@ -9,7 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::line::{self, Glance};
 use super::segment::{Both, Segment, Stream};
 use super::tail::Tail;
-use super::{Failure, Ledger, Position};
+use super::{Ledger, Position};
+use crate::disk::Failure;
 use crate::job::RunRecord;
 use crate::limits::{
     HISTORY_AGE_PARTS, HISTORY_FAILURES_AGE_FACTOR, HISTORY_SEGMENT_BYTES_MAX, HISTORY_SEGMENT_BYTES_MIN,

@@ -158,8 +158,6 @@ pub struct Scheduler {
     turned_at: Instant,
     /// Attempts that came back while something was being written.
     landed: Vec<Report>,
-    /// What the next record of a run is numbered with.
-    next_seq: u64,
     /// What the recovery found and nobody was told yet.
     untold: vec::IntoIter<Event>,
     /// More jobs were due than one turn takes.
@@ -204,7 +202,6 @@ impl Scheduler {
             deferred: VecDeque::new(),
             turned_at,
             landed: Vec::new(),
-            next_seq: 1,
             untold: Vec::new().into_iter(),
             more_due: false,
             order: None,
@@ -283,7 +280,7 @@ impl Scheduler {
         if self.parts.engine.read().has_unrecorded() {
             self.parts.store.uncover(now.steady);
         }
-        while !self.waiting.is_empty() || self.parts.store.is_snapshotting() {
+        while !self.waiting.is_empty() || self.parts.store.is_snapshotting() || self.parts.store.is_writing_history() {
             self.parts.store.sync(true, self.parts.clock.now().steady);
             self.take_disk_event().await?;
         }
@@ -317,7 +314,7 @@ impl Scheduler {
         let event = self.alive_until(self.parts.disk.recv()).await;
         let event = event.expect("the store's helpers live as long as the store");
         measure::disk(&self.parts.metrics, &event);
-        let now = self.parts.clock.now().steady;
+        let now = self.parts.clock.now();
         let result = self.parts.store.take_event(event, &self.parts.engine.read(), now).map_err(Fatal::Sync)?;
         self.answer_synced();
         Ok(result)

@@ -20,6 +20,7 @@ use crate::job::{Defaults, GoDuration, JobId, stored_job};
 use crate::limits::{Bites, TURN_BODY_BYTES_MAX, TURN_FIRES_MAX, TURN_LATE_RECORDS_MAX, TURN_LETTERS_MAX};
 use crate::shared::share;
 use crate::store::Directory;
+use crate::store::tests::world::ledger_beside;
 
 const DEFAULTS: Defaults =
     Defaults { timeout: GoDuration::from_secs(10), max_retries: 3, retry_backoff: GoDuration::from_secs(5) };
@@ -78,7 +79,8 @@ fn parts_on(
     let folder = Folder(std::env::temp_dir().join(format!("ksana-scheduler-{}-{number}", process::id())));
     let mut engine = Engine::loading(1);
     let disk = disk(Directory::hold(&folder.0).expect("own folder"));
-    let opened = Store::open(disk, &DEFAULTS, Bites::default(), Instant::now(), |record| engine.apply(record))
+    let ledger = ledger_beside(&*disk);
+    let opened = Store::open(disk, ledger, &DEFAULTS, Bites::default(), Machine.now(), |record| engine.apply(record))
         .expect("own folder");
     for job in jobs {
         engine.apply(Record::Put(job));

@@ -2,7 +2,6 @@
 //! stands on them is made true.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_channel::Sender;
@@ -13,7 +12,7 @@ use crate::clock::Now;
 use crate::engine::{Command, Engine, Event, Planned, Record, Refusal, Start, Turn};
 use crate::executor::Report;
 use crate::inbox::Letter;
-use crate::job::{Job, JobId, RunRecord};
+use crate::job::{Job, JobId};
 use crate::limits::{DISK_HANGS_SECS, TURN_BODY_BYTES_MAX, TURN_DISK_EVENTS_MAX, TURN_FIRES_MAX, WRITE_STALL_MILLIS};
 use crate::metrics::Metrics;
 use crate::store::{DiskEvent, Finished, Written};
@@ -135,7 +134,7 @@ impl Scheduler {
 
     fn take_event(&mut self, event: DiskEvent) -> Result<(), Fatal> {
         measure::disk(&self.parts.metrics, &event);
-        let now = self.parts.clock.now().steady;
+        let now = self.parts.clock.now();
         let result = self.parts.store.take_event(event, &self.parts.engine.read(), now).map_err(Fatal::Sync)?;
         match result {
             Some(Ok(done)) => self.snapshot_done(&done),
@@ -207,7 +206,7 @@ impl Scheduler {
     }
 
     /// Has the records written, and then the attempts made: a killed process must know what it had begun.
-    fn write(&mut self, mut records: Vec<Record>, starts: Vec<Start>, now: Now) -> Result<Option<Written>, Fatal> {
+    fn write(&mut self, records: Vec<Record>, starts: Vec<Start>, now: Now) -> Result<Option<Written>, Fatal> {
         for start in &starts {
             let were_busy = self.busy.due().is_some();
             self.late.started(start, were_busy, now.steady);
@@ -215,12 +214,6 @@ impl Scheduler {
         }
         if !starts.is_empty() && self.parts.starts.is_closed() {
             return Err(Fatal::Executor);
-        }
-        for record in &mut records {
-            if let Record::Run(run) = record {
-                Arc::make_mut(run).seq = self.next_seq;
-                self.next_seq += 1;
-            }
         }
         let executor = self.parts.starts.clone();
         Ok(self.parts.store.append(records, now.steady, move || {
@@ -266,20 +259,16 @@ impl Scheduler {
         let mut commands = records.split_off(own).into_iter();
         let mut engine = self.parts.engine.write();
         let position = self.parts.store.position();
-        if written.is_ok() {
-            drop(runs_of(&records));
-        } else {
+        if written.is_err() {
             engine.unwritten(records);
         }
         for Ready { records, reply, job, events } in changes {
-            let mut records = commands.by_ref().take(records);
-            if let Some(change) = records.next() {
-                let runs: Vec<_> = records.collect();
+            let change = commands.by_ref().take(records).next();
+            if let Some(change) = change {
                 if let Err(reason) = written {
                     answer(&reply, Err(Refusal::Disk(reason.clone())));
                     continue;
                 }
-                drop(runs_of(&runs));
                 engine.apply(change);
                 for event in &events {
                     tell::event(event, None, &self.parts.metrics);
@@ -359,14 +348,6 @@ pub(super) fn land(
         told.extend(turn.events.drain(..).map(|event| (event, report.took)));
     }
     told
-}
-
-/// The runs that are over.
-fn runs_of(records: &[Record]) -> impl Iterator<Item = Arc<RunRecord>> {
-    records.iter().filter_map(|record| match record {
-        Record::Run(run) => Some(Arc::clone(run)),
-        Record::Put(_) | Record::Progress { .. } | Record::Delete(_) => None,
-    })
 }
 
 /// How much of a turn's record is the body of a call.

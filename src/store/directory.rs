@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::OpenError;
 use crate::disk::{Disk, DiskFile};
@@ -17,7 +17,9 @@ pub struct Directory {
     path: PathBuf,
     /// The folder itself, opened early: a busy process may be out of descriptors when it has to
     /// be fsynced, and a failed fsync ends it.
-    handle: File,
+    handle: OnceLock<File>,
+    /// It is one in a data folder, and may be missing.
+    is_inside: bool,
     /// Held by a folder inside too; `None` of one that is only looked at.
     lock: Option<Arc<File>>,
 }
@@ -40,34 +42,64 @@ impl Directory {
         match lock.try_lock() {
             Ok(()) => {
                 let handle = File::open(path).map_err(failed(path))?;
-                Ok(Self { path: path.to_path_buf(), handle, lock: Some(Arc::new(lock)) })
+                Ok(Self {
+                    path: path.to_path_buf(),
+                    handle: handle.into(),
+                    is_inside: false,
+                    lock: Some(Arc::new(lock)),
+                })
             }
             Err(TryLockError::WouldBlock) => Err(OpenError::Held(path.to_path_buf())),
             Err(TryLockError::Error(error)) => Err(OpenError::Io(lock_path, error)),
         }
     }
 
-    /// The folder of that name in it, made for its owner alone where it is missing; its name is then on the disk.
-    pub fn inside(&self, name: &str) -> io::Result<Self> {
+    /// The folder of that name in it. It is made for its owner alone when a file is made in it.
+    pub fn inside(&self, name: &str) -> Self {
         let path = self.path.join(name);
-        match DirBuilder::new().mode(0o700).create(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            result => result?,
-        }
-        self.sync()?;
-        Ok(Self { handle: File::open(&path)?, path, lock: self.lock.clone() })
+        Self { handle: opened(&path), path, is_inside: true, lock: self.lock.clone() }
     }
 
     /// A folder that another process may hold, to be looked at only.
-    pub fn look(path: &Path) -> io::Result<Self> {
-        Ok(Self { handle: File::open(path)?, path: path.to_path_buf(), lock: None })
+    pub fn look(path: &Path) -> Self {
+        Self { handle: opened(path), path: path.to_path_buf(), is_inside: true, lock: None }
     }
+
+    /// Makes the folder, and has its name on the disk.
+    fn make(&self) -> io::Result<()> {
+        match DirBuilder::new().mode(0o700).create(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            result => result?,
+        }
+        let outer = self.path.parent().unwrap_or(Path::new("/"));
+        File::open(outer)?.sync_all()
+    }
+
+    /// The folder itself; `None` while there is none.
+    fn handle(&self) -> io::Result<Option<&File>> {
+        if let Some(handle) = self.handle.get() {
+            return Ok(Some(handle));
+        }
+        match File::open(&self.path) {
+            Ok(handle) => Ok(Some(self.handle.get_or_init(|| handle))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.is_inside => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn opened(path: &Path) -> OnceLock<File> {
+    File::open(path).map(OnceLock::from).unwrap_or_default()
 }
 
 impl Disk for Directory {
     fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
+        let entries = match fs::read_dir(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.is_inside => return Ok(names),
+            entries => entries?,
+        };
+        for entry in entries {
             // What has no text for a name is somebody else's.
             names.extend(entry?.file_name().into_string());
         }
@@ -87,7 +119,15 @@ impl Disk for Directory {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(private().create_new(true).write(true).open(self.path.join(name))?))
+        let create = || private().create_new(true).write(true).open(self.path.join(name));
+        let file = match create() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.is_inside => {
+                self.make()?;
+                create()?
+            }
+            file => file?,
+        };
+        Ok(Arc::new(file))
     }
 
     fn create_for(&self, name: &str, place: &str) -> io::Result<Arc<dyn DiskFile>> {
@@ -111,11 +151,12 @@ impl Disk for Directory {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let held = self.handle.metadata()?;
+        let Some(handle) = self.handle()? else { return Ok(()) };
+        let held = handle.metadata()?;
         match fs::metadata(&self.path) {
             // Somebody put another one in its place.
             Ok(there) if (held.dev(), held.ino()) != (there.dev(), there.ino()) => File::open(&self.path)?.sync_all(),
-            _ => self.handle.sync_all(),
+            _ => handle.sync_all(),
         }
     }
 

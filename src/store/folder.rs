@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::snapshot::Sum;
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, Failure};
 
 /// The snapshot, for people and for restarts.
 pub(super) const SNAPSHOT: &str = "jobs.json";
@@ -15,29 +15,6 @@ const SNAPSHOT_UNFINISHED: &str = "jobs.json.tmp";
 /// The note: which contents of the snapshot are the service's own, and from where on the journal stands on each.
 const SUMS: &str = "jobs.json.sum";
 const SUMS_UNFINISHED: &str = "jobs.json.sum.tmp";
-
-/// Why something was not done in the folder.
-#[derive(Debug)]
-pub enum Failure {
-    /// An fsync of the folder failed. The machine tells it once, so a later one that works says nothing of
-    /// the names that this one was for: nobody knows which of them are on the disk.
-    Sync(io::Error),
-    /// Anything else: it can be tried again.
-    Other(io::Error),
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Other(error)
-    }
-}
-
-impl From<Failure> for io::Error {
-    fn from(failure: Failure) -> Self {
-        let (Failure::Sync(error) | Failure::Other(error)) = failure;
-        error
-    }
-}
 
 /// What the journal stands on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

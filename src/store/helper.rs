@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::folder::{Basis, Failure, Folder};
+use super::folder::{Basis, Folder};
 use super::snapshot;
 use super::writer::Writer;
 use crate::disk::DiskFile;
+use crate::disk::Failure;
 use crate::job::Job;
+use crate::ledger::{Ledger, Position};
 
 /// What the helpers tell the owner of the store.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub enum DiskEvent {
     ChunkWanted,
     /// The snapshot is done, or it is not there.
     Snapshot(Result<SnapshotDone, Failure>),
+    /// The history has what it was to have, or not yet.
+    History(Result<(), Failure>),
 }
 
 /// A snapshot that is on the disk.
@@ -46,7 +50,7 @@ pub struct SnapshotDone {
     pub untidy: Option<io::Error>,
 }
 
-/// At most one fsync, one chunk, one result and a panic are told at a time.
+/// At most one fsync, one chunk or word of the history, one result and a panic are told at a time.
 const EVENTS_MAX: usize = 4;
 
 /// What is to be fsynced.
@@ -58,6 +62,16 @@ pub(super) struct SyncRequest {
     pub(super) file: Arc<dyn DiskFile>,
     pub(super) segment: u64,
     pub(super) len: u64,
+}
+
+/// What the thread is to do that writes what nobody waits for.
+pub(super) enum Request {
+    Snapshot(SnapshotRequest),
+    /// The journal is on the disk up to there: the history may have it too.
+    History {
+        upto: Position,
+        now: Timestamp,
+    },
 }
 
 /// A snapshot that is to be written.
@@ -77,7 +91,7 @@ pub(super) struct SnapshotRequest {
 #[derive(Debug)]
 pub(super) struct Helpers {
     syncs: Option<SyncSender<SyncRequest>>,
-    snapshots: Option<SyncSender<SnapshotRequest>>,
+    snapshots: Option<SyncSender<Request>>,
     threads: Vec<JoinHandle<()>>,
     pub(super) writer: Writer,
 }
@@ -86,11 +100,12 @@ impl Helpers {
     /// Starts them; `present` is what the journal stands on.
     pub(super) fn start(
         folder: &Arc<Folder>,
+        ledger: &Arc<Ledger>,
         present: Basis,
     ) -> io::Result<(Self, async_channel::Receiver<DiskEvent>)> {
         let (events, received) = async_channel::bounded(EVENTS_MAX);
         let (syncs, sync_requests) = sync_channel::<SyncRequest>(1);
-        let (snapshots, snapshot_requests) = sync_channel::<SnapshotRequest>(1);
+        let (snapshots, snapshot_requests) = sync_channel::<Request>(1);
         let writer = Writer::start(folder, events.clone())?;
         let syncer = {
             let (folder, events) = (Arc::clone(folder), events.clone());
@@ -99,10 +114,10 @@ impl Helpers {
                 .spawn(move || run_syncs(&folder, &sync_requests, &events))?
         };
         let snapshotter = {
-            let folder = Arc::clone(folder);
+            let (folder, ledger) = (Arc::clone(folder), Arc::clone(ledger));
             thread::Builder::new()
                 .name("ksana-snapshot".into())
-                .spawn(move || run_snapshots(&folder, present, &snapshot_requests, &events))?
+                .spawn(move || run_snapshots(&folder, &ledger, present, &snapshot_requests, &events))?
         };
         let helpers =
             Self { syncs: Some(syncs), snapshots: Some(snapshots), threads: vec![syncer, snapshotter], writer };
@@ -115,8 +130,8 @@ impl Helpers {
         syncs.try_send(request).unwrap_or_else(|_| panic!("the fsync thread ended or was asked twice"));
     }
 
-    /// Asks for a snapshot. One is asked for at a time, so there is always room.
-    pub(super) fn snapshot(&self, request: SnapshotRequest) {
+    /// Asks for a snapshot, or for the history. One is asked for at a time, so there is always room.
+    pub(super) fn snapshot(&self, request: Request) {
         let snapshots = self.snapshots.as_ref().expect("taken only when the store is dropped");
         snapshots.try_send(request).unwrap_or_else(|_| panic!("the snapshot thread ended or was asked twice"));
     }
@@ -174,16 +189,26 @@ fn sync(folder: &Folder, request: &SyncRequest) -> io::Result<()> {
 
 fn run_snapshots(
     folder: &Folder,
+    ledger: &Ledger,
     present: Basis,
-    requests: &Receiver<SnapshotRequest>,
+    requests: &Receiver<Request>,
     events: &async_channel::Sender<DiskEvent>,
 ) {
     let _alarm = Alarm { events, event: |error| DiskEvent::Snapshot(Err(error.into())) };
     let mut possible = vec![present];
     while let Ok(request) = requests.recv() {
+        let request = match request {
+            Request::Snapshot(request) => request,
+            Request::History { upto, now } => {
+                if events.send_blocking(DiskEvent::History(ledger.write(upto, now))).is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
         let result = write_snapshot(folder, &request, events, &mut possible).and_then(|basis| {
             let mut left = request.covers.clone();
-            let untidy = match tidy(folder, &mut left, basis, request.is_last) {
+            let untidy = match tidy(folder, ledger, &mut left, basis, &request) {
                 Ok(()) => None,
                 Err(Failure::Other(error)) => Some(error),
                 Err(failure @ Failure::Sync(_)) => return Err(failure),
@@ -217,8 +242,9 @@ fn write_snapshot(
         return Err(io::Error::other("given up: its jobs stopped coming").into());
     }
     file.sync()?;
-    // What a power cut leaves of these is replayed over the new content, so they must not end before it.
-    folder.sync_segments(request.from)?;
+    // What a power cut leaves of these is replayed over the new content, so they must not end before it. Those that it
+    // covers hold what the history does not have yet.
+    folder.sync_segments(request.covers.first().copied().unwrap_or(request.from))?;
     let basis = Basis { sum: Some(sum), from: request.from };
     let both = [possible.as_slice(), &[basis]].concat();
     folder.write_note(&both)?;
@@ -229,11 +255,18 @@ fn write_snapshot(
     Ok(basis)
 }
 
-/// Removes what a snapshot covers, and narrows the note down to it: an older content, put back by
-/// hand, must not pass for what the next segments stand on.
-fn tidy(folder: &Folder, left: &mut Vec<u64>, basis: Basis, is_last: bool) -> Result<(), Failure> {
+/// Removes what a snapshot covers, once the history has what it has to have of that, and narrows the note down to it:
+/// an older content, put back by hand, must not pass for what the next segments stand on.
+fn tidy(
+    folder: &Folder,
+    ledger: &Ledger,
+    left: &mut Vec<u64>,
+    basis: Basis,
+    request: &SnapshotRequest,
+) -> Result<(), Failure> {
+    ledger.settle(request.from, request.updated_at)?;
     folder.remove_segments(left)?;
-    if is_last {
+    if request.is_last {
         folder.remove_note()?;
         return folder.sync();
     }

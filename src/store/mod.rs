@@ -10,6 +10,7 @@ mod cutter;
 mod directory;
 mod folder;
 mod helper;
+mod history;
 mod journal;
 mod line;
 mod load;
@@ -30,19 +31,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use directory::Directory;
-pub use folder::Failure;
 pub use helper::{DiskEvent, SnapshotDone};
 pub use open::{Inspection, OpenError, Opened, inspect, replayed};
 pub use recovery::ReadError;
 pub use writer::Finished;
 
 use crate::clock::Now;
-use crate::disk::DiskFile;
+use crate::disk::{DiskFile, Failure};
 use crate::engine::{Engine, Record};
+use crate::ledger::Ledger;
 pub use crate::ledger::Position;
 use crate::limits::{Bites, ROOM_LOOK_MILLIS, SYNC_DELAY_MILLIS};
 use folder::Folder;
 use helper::{Helpers, SyncRequest};
+use history::History;
 use journal::Journal;
 use snapshots::Snapshots;
 use writer::{Done, Task, WantedFor};
@@ -63,6 +65,10 @@ pub struct Store {
     found_len: Option<u64>,
     sync: Syncing,
     snapshot: Snapshots,
+    ledger: Arc<Ledger>,
+    history: History,
+    /// What the next record of a run is numbered with.
+    next_seq: u64,
     /// Why the disk takes no change at present.
     refusal: Option<Refusal>,
     bites: Bites,
@@ -126,7 +132,7 @@ impl Store {
     /// where nothing can be written; it is known then what came of it.
     pub fn append(
         &mut self,
-        records: Vec<Record>,
+        mut records: Vec<Record>,
         now: Instant,
         then: impl FnOnce() + Send + 'static,
     ) -> Option<Written> {
@@ -137,6 +143,12 @@ impl Store {
         if records.is_empty() || refusal.is_some() {
             then();
             return Some(Written::Turn { records, result: refusal.map_or(Ok(()), Err), took: Duration::ZERO });
+        }
+        for record in &mut records {
+            if let Record::Run(run) = record {
+                Arc::make_mut(run).seq = self.next_seq;
+                self.next_seq += 1;
+            }
         }
         self.write(Task::Append(records, Box::new(then)), now);
         None
@@ -193,6 +205,9 @@ impl Store {
         if let Some(journal) = &mut self.journal {
             self.end = Position { segment: journal.number(), len: journal.len() };
             note_synced(journal, self.sync.done);
+        }
+        if let Written::Turn { records, result: Ok(()), .. } = &written {
+            self.ledger.push(records.iter().filter_map(Record::run).cloned(), self.end);
         }
         Ok(written)
     }
@@ -279,16 +294,23 @@ impl Store {
         &mut self,
         event: DiskEvent,
         engine: &Engine,
-        now: Instant,
+        now: Now,
     ) -> io::Result<Option<io::Result<SnapshotDone>>> {
         match event {
-            DiskEvent::SyncFailed(error) | DiskEvent::Snapshot(Err(Failure::Sync(error))) => Err(error),
+            DiskEvent::SyncFailed(error)
+            | DiskEvent::Snapshot(Err(Failure::Sync(error)))
+            | DiskEvent::History(Err(Failure::Sync(error))) => Err(error),
             DiskEvent::Synced { segment, len, .. } => {
                 self.sync.is_running = false;
                 self.sync.done = self.sync.done.max(Position { segment, len });
                 if let Some(journal) = &mut self.journal {
                     note_synced(journal, self.sync.done);
                 }
+                self.write_history(now);
+                Ok(None)
+            }
+            DiskEvent::History(result) => {
+                self.history.ended(result);
                 Ok(None)
             }
             DiskEvent::ChunkWanted => {
@@ -297,7 +319,7 @@ impl Store {
             }
             DiskEvent::Snapshot(result) => {
                 let result = result.map_err(io::Error::from);
-                self.end_snapshot(&result, now);
+                self.end_snapshot(&result, now.steady);
                 Ok(Some(result))
             }
         }

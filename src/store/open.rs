@@ -4,17 +4,20 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::folder::{self, Folder, is_full};
 use super::helper::{DiskEvent, Helpers};
+use super::history::History;
 use super::journal::Journal;
 use super::recovery::{self, ReadError};
 use super::snapshots::{Segment, Snapshots};
 use super::{Directory, End, Position, Refusal, Store, Syncing};
-use crate::disk::Disk;
+use crate::clock::Now;
+use crate::disk::{Disk, Failure};
 use crate::engine::Record;
 use crate::job::Defaults;
+use crate::ledger::Ledger;
 use crate::limits::{Bites, SNAPSHOT_PIECE_BYTES};
 
 /// What a start found in the folder.
@@ -112,16 +115,28 @@ pub fn replayed(
 
 impl Store {
     /// Hands over the records that make the jobs what they were, and gets ready to take more.
+    ///
+    /// # Errors
+    ///
+    /// Why the folder cannot be used.
     pub fn open(
         disk: Arc<dyn Disk>,
+        ledger: Arc<Ledger>,
         defaults: &Defaults,
         bites: Bites,
-        now: Instant,
-        apply: impl FnMut(Record) -> bool,
+        now: Now,
+        mut apply: impl FnMut(Record) -> bool,
     ) -> Result<Opened, OpenError> {
         let folder = Folder::new(disk);
         let failed = |error| OpenError::Io(folder.path(), error);
-        let mut found = recovery::read(&folder, defaults, bites.piece_bytes, apply).map_err(OpenError::Read)?;
+        let take = |record: Record| match record {
+            Record::Run(run) => {
+                ledger.found(Arc::unwrap_or_clone(run));
+                true
+            }
+            record => apply(record),
+        };
+        let mut found = recovery::read(&folder, defaults, bites.piece_bytes, take).map_err(OpenError::Read)?;
         let cut = found.cut.as_ref().map(|cut| {
             let path = folder.segment_path(cut.segment);
             format!("{} bytes from byte {} of {} on ({})", cut.bytes, cut.from, path.display(), cut.reason)
@@ -129,15 +144,18 @@ impl Store {
         recovery::cut(&folder, &mut found).map_err(failed)?;
         recovery::sync(&folder, &found).map_err(failed)?;
         let number = found.segments.last().map_or(1, |last| last + 1);
-        let journal = prepare(&folder, &mut found, number);
+        // Segments that only the history needs go once it has what they hold.
+        let is_settled = settle(&ledger, now)?;
+        let journal = prepare(&folder, &mut found, number, is_settled);
         let (journal, refusal) = match journal {
             Ok(journal) => (Some(journal), None),
-            Err(error) if is_full(&error) => (None, Some(Refusal::new(&error, End::Room { looked_at: now }))),
+            Err(error) if is_full(&error) => (None, Some(Refusal::new(&error, End::Room { looked_at: now.steady }))),
             Err(error) => return Err(failed(error)),
         };
         let path = folder.path();
         let folder = Arc::new(folder);
-        let (helpers, events) = Helpers::start(&folder, found.basis).map_err(|error| OpenError::Io(path, error))?;
+        let (helpers, events) =
+            Helpers::start(&folder, &ledger, found.basis).map_err(|error| OpenError::Io(path, error))?;
         let is_uncovered = found.basis.sum.is_none() || found.has_records || refusal.is_some();
         let found_len = found.last_len;
         let mut segments = found.segments;
@@ -149,17 +167,26 @@ impl Store {
             end: begin,
             segments,
             found_len,
-            sync: Syncing { is_running: false, before: Vec::new(), is_new: true, done: begin, last_request: now },
+            sync: Syncing {
+                is_running: false,
+                before: Vec::new(),
+                is_new: true,
+                done: begin,
+                last_request: now.steady,
+            },
             snapshot: Snapshots {
                 running: None,
                 basis: found.basis,
                 is_noted: journal.is_some(),
                 segment: Segment::Covered,
-                uncovered_since: is_uncovered.then_some(now),
-                last_end: now,
+                uncovered_since: is_uncovered.then_some(now.steady),
+                last_end: now.steady,
                 last_took: Duration::ZERO,
                 last_failed: false,
             },
+            next_seq: ledger.next_seq(),
+            ledger,
+            history: History::new(now.steady),
             journal,
             refusal,
             bites,
@@ -169,20 +196,34 @@ impl Store {
     }
 }
 
+/// Has the history take over what it lacks. Where there is no room for that now, it waits in memory.
+fn settle(ledger: &Ledger, now: Now) -> Result<bool, OpenError> {
+    match ledger.settle(u64::MAX, now.wall) {
+        Ok(()) => Ok(true),
+        Err(Failure::Other(error)) => {
+            tracing::error!(%error, "the history of runs cannot be written; it is tried again");
+            Ok(false)
+        }
+        Err(Failure::Sync(error)) => Err(OpenError::Io(ledger.path(), error)),
+    }
+}
+
 /// Gets the folder ready to be written to: the note of what the journal stands on, then its
 /// segment. Segments in which nothing stands go, or a service that is started again and again
 /// would fill the folder with them.
-fn prepare(folder: &Folder, found: &mut recovery::Found, number: u64) -> io::Result<Journal> {
+fn prepare(folder: &Folder, found: &mut recovery::Found, number: u64, is_settled: bool) -> io::Result<Journal> {
     folder.remove_unfinished()?;
     if !found.has_records {
         // The note must not name a content before its file has its name for sure.
         folder.sync()?;
         found.basis.from = number;
         folder.write_note(&[found.basis])?;
-        for segment in found.segments.drain(..) {
-            folder.remove_segment(segment)?;
+        if is_settled {
+            for segment in found.segments.drain(..) {
+                folder.remove_segment(segment)?;
+            }
+            found.last_len = None;
         }
-        found.last_len = None;
     }
     Ok(Journal::new(folder.create_segment(number)?, number, found.last_len))
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::folder::{Basis, Folder};
 use super::load;
 use super::replay::Replay;
+use super::segment;
 use super::snapshot::{self, Sum};
 use crate::engine::Record;
 use crate::job::Defaults;
@@ -106,10 +107,28 @@ pub(super) fn read(
     // Where something stands in one, `jobs.json` must be what it stands on.
     found.basis = read_jobs(folder, defaults, piece_bytes, !full.is_empty(), &mut apply)?;
     found.has_records = full.iter().any(|segment| *segment >= found.basis.from);
+    for segment in full.iter().filter(|segment| **segment < found.basis.from) {
+        take_runs(folder, *segment, defaults, piece_bytes, &mut apply).map_err(failed)?;
+    }
     replay(folder, defaults, piece_bytes, &mut found, &mut apply)?;
     // Where all of it is to be cut off, the journal begins anew.
     found.has_records &= found.replayed > 0;
     Ok(found)
+}
+
+/// Hands over the runs that ended in a segment that `jobs.json` holds already: the history may not have them yet.
+fn take_runs(
+    folder: &Folder,
+    segment: u64,
+    defaults: &Defaults,
+    piece_bytes: usize,
+    apply: &mut impl FnMut(Record) -> bool,
+) -> io::Result<()> {
+    segment::read(folder, segment, defaults, piece_bytes, |line| {
+        if let Ok(record @ Record::Run(_)) = line.record {
+            apply(record);
+        }
+    })
 }
 
 /// Hands over the jobs of `jobs.json`, where it is what the journal stands on, and says what it holds.

@@ -6,7 +6,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::folder::Basis;
-use super::helper::{SnapshotDone, SnapshotRequest};
+use super::helper::{Request, SnapshotDone, SnapshotRequest};
 use super::journal::Journal;
 use super::writer::{NewSegment, Task, WantedFor};
 use super::{End, Position, Refusal, Store, Written, note_synced};
@@ -60,7 +60,8 @@ impl Store {
     /// When the next snapshot is due: a moment after the first change that none covers, but so
     /// that writing takes no more than its share of the time, unless the journal outgrows it.
     pub fn snapshot_due(&self) -> Option<Instant> {
-        let since = self.snapshot.uncovered_since.filter(|_| self.snapshot.running.is_none())?;
+        let is_free = self.snapshot.running.is_none() && !self.history.is_running;
+        let since = self.snapshot.uncovered_since.filter(|_| is_free)?;
         if self.has_loose_name() && self.sync.is_running {
             // The next segment would have to wait for the same disk, and all fires with it.
             return None;
@@ -171,6 +172,7 @@ impl Store {
             self.start_snapshot(now, covers, true);
             return Ok(());
         }
+        self.ledger.settle(u64::MAX, now.wall)?;
         self.folder.remove_segments(&mut self.segments)?;
         self.folder.remove_note()?;
         Ok(self.folder.sync()?)
@@ -220,7 +222,8 @@ impl Store {
         let (chunks, received) = sync_channel(1);
         let (updated_at, covered) = (now.wall, covers.clone());
         let from = covers.last().map_or(self.end.segment, |last| last + 1);
-        self.helpers.snapshot(SnapshotRequest { chunks: received, updated_at, covers: covered, from, is_last });
+        let request = SnapshotRequest { chunks: received, updated_at, covers: covered, from, is_last };
+        self.helpers.snapshot(Request::Snapshot(request));
         self.snapshot.uncovered_since = None;
         self.snapshot.running =
             Some(Running { began: now.steady, chunks, after: None, waits_for_write: false, covers });

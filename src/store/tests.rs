@@ -10,4 +10,4 @@ mod mistakes;
 pub(crate) mod odd;
 mod snapshots;
 mod streams;
-mod world;
+pub(crate) mod world;

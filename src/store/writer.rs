@@ -9,9 +9,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::folder::{Basis, Failure, Folder};
+use super::folder::{Basis, Folder};
 use super::helper::{Alarm, DiskEvent};
 use super::journal::Journal;
+use crate::disk::Failure;
 use crate::engine::Record;
 use crate::limits::ROOM_BYTES;
 

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::clock::Clocks;
 use crate::disk::{Device, Mount, Trouble};
-use crate::process::{DEFAULTS, jobs_on};
+use crate::process::{DEFAULTS, jobs_on, open_ledger};
 use crate::random::Random;
 
 /// A store whose helpers do at once what they are asked for.
@@ -32,7 +32,8 @@ impl Up {
         mount.gate.open();
         let clocks = Clocks::new();
         let mut engine = Engine::new(1);
-        let opened = Store::open(Arc::new(mount), &DEFAULTS, Bites::default(), clocks.now().steady, |record| {
+        let ledger = open_ledger(mount.clone());
+        let opened = Store::open(Arc::new(mount), ledger, &DEFAULTS, Bites::default(), clocks.now(), |record| {
             engine.apply(record)
         });
         let opened = opened.unwrap_or_else(|error| panic!("{error}"));
@@ -74,7 +75,7 @@ impl Up {
     fn await_snapshot(&mut self) {
         while self.store.is_snapshotting() {
             let event = self.events.recv_blocking().expect("the helpers live");
-            let now = self.clocks.now().steady;
+            let now = self.clocks.now();
             let told = self.store.take_event(event, &self.engine, now).expect("every fsync works");
             assert!(told.is_none_or(|result| result.is_ok()), "there is room");
         }
@@ -83,8 +84,8 @@ impl Up {
     fn sync(&mut self) {
         let end = self.store.position();
         while self.store.synced() < end {
-            let now = self.clocks.now().steady;
-            self.store.sync(true, now);
+            let now = self.clocks.now();
+            self.store.sync(true, now.steady);
             let event = self.events.recv_blocking().expect("the helpers live");
             self.store.take_event(event, &self.engine, now).expect("every fsync works");
         }
@@ -195,7 +196,7 @@ fn what_a_failed_fsync_left_in_memory_is_written_again_before_anybody_relies_on_
     device.set_sync_fails(true);
     up.store.sync(true, up.clocks.now().steady);
     let event = up.events.recv_blocking().expect("the helpers live");
-    up.store.take_event(event, &up.engine, up.clocks.now().steady).expect_err("the process has to end");
+    up.store.take_event(event, &up.engine, up.clocks.now()).expect_err("the process has to end");
     device.kill();
     drop(up);
     // A client that asks for b again is told that it is there.
@@ -226,7 +227,7 @@ fn nothing_counts_as_synced_once_an_fsync_has_failed_for_somebody_else() {
     let told = loop {
         let event = wants.take().unwrap_or_else(|| up.events.recv_blocking().expect("the helpers live"));
         let is_last = matches!(event, DiskEvent::Snapshot(_));
-        let told = up.store.take_event(event, &up.engine, up.clocks.now().steady);
+        let told = up.store.take_event(event, &up.engine, up.clocks.now());
         if is_last {
             break told;
         }
@@ -302,7 +303,7 @@ fn the_list_of_a_snapshot_ends_only_when_nothing_is_being_written() {
     assert!(written.is_none(), "a thread writes it");
     while !up.store.snapshot_waits_for_write() {
         let event = up.events.recv_blocking().expect("the helpers live");
-        let told = up.store.take_event(event, &up.engine, up.clocks.now().steady).expect("every fsync works");
+        let told = up.store.take_event(event, &up.engine, up.clocks.now()).expect("every fsync works");
         assert!(told.is_none(), "it ended before all was written");
     }
     up.await_written(None);

@@ -1,12 +1,14 @@
 //! A disk in memory. It knows what a process sees and what a power cut would leave of it, fails
 //! on purpose, and dies with its process in the middle of an operation.
 
+mod inside;
 mod mount;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub(crate) use inside::Runs;
 pub(crate) use mount::Mount;
 
 use crate::gate::Gate;

@@ -14,6 +14,7 @@ use ksana::engine::{Engine, Start};
 use ksana::executor::Report;
 use ksana::inbox::Letter;
 use ksana::job::{Defaults, GoDuration, Job};
+use ksana::ledger::{Bounds, Ledger};
 use ksana::limits::Bites;
 use ksana::metrics::Metrics;
 use ksana::scheduler::{Fatal, Order, Parts, Scheduler, Wake};
@@ -22,7 +23,7 @@ use ksana::store::{self, DiskEvent, Finished, OpenError, ReadError, Store};
 use ksana::vitals::Vitals;
 
 use crate::clock::Clocks;
-use crate::disk::{Device, Mount};
+use crate::disk::{Device, Mount, Runs};
 use crate::gate::{Gate, Helper};
 
 pub(crate) const DEFAULTS: Defaults =
@@ -61,8 +62,9 @@ impl Process {
         let mount = device.mount();
         let gate = OpenAtLast(mount.gate.clone());
         let mut engine = Engine::loading(workers);
-        let now = clocks.now().steady;
-        let opened = Store::open(Arc::new(mount), &DEFAULTS, bites, now, |record| engine.apply(record))?;
+        let now = clocks.now();
+        let ledger = open_ledger(mount.clone());
+        let opened = Store::open(Arc::new(mount), ledger, &DEFAULTS, bites, now, |record| engine.apply(record))?;
         let (disk, disk_end) = async_channel::bounded(ROOM);
         let (letters, letters_end) = async_channel::bounded(ROOM);
         let (reports, reports_end) = async_channel::bounded(ROOM);
@@ -100,7 +102,7 @@ impl Process {
             reports,
             orders,
             starts,
-            wakes_at: now,
+            wakes_at: now.steady,
             rests: false,
         })
     }
@@ -213,7 +215,7 @@ impl Process {
         let told = |helper| self.events.iter().any(|event| teller(event) == helper);
         let store = self.scheduler.store();
         let is_snapshotting = store.is_snapshotting() && !store.snapshot_waits_for_write();
-        let busy = [store.is_syncing(), is_snapshotting, self.is_writing()];
+        let busy = [store.is_syncing(), is_snapshotting || store.is_writing_history(), self.is_writing()];
         Helper::ALL.into_iter().all(|helper| !busy[helper as usize] || self.waiting[helper as usize] || told(helper))
     }
 
@@ -287,8 +289,15 @@ impl Drop for OpenAtLast {
 fn teller(event: &DiskEvent) -> Helper {
     match event {
         DiskEvent::Synced { .. } | DiskEvent::SyncFailed(_) => Helper::Sync,
-        DiskEvent::ChunkWanted | DiskEvent::Snapshot(_) => Helper::Snapshot,
+        DiskEvent::ChunkWanted | DiskEvent::Snapshot(_) | DiskEvent::History(_) => Helper::Snapshot,
     }
+}
+
+/// The history of a disk.
+pub(crate) fn open_ledger(mount: Mount) -> Arc<Ledger> {
+    let bounds = Bounds { bytes: u64::MAX, age: Duration::MAX };
+    let ledger = Ledger::open(Arc::new(Runs(mount)), bounds).expect("nothing fails to be read");
+    Arc::new(ledger)
 }
 
 /// The jobs that lie on a disk.

@@ -1,9 +1,10 @@
 //! What waits in memory: for its place in the journal, for room, and not without end.
 
 use super::super::pending::Pending;
-use super::super::{Failure, Query, Reader};
+use super::super::{Query, Reader};
 use super::device::Device;
 use super::world::{all, at, large, open, position, record, seqs, with_status};
+use crate::disk::Failure;
 use crate::job::Status;
 use crate::limits::LEDGER_PENDING_BYTES_MAX;
 

@@ -24,7 +24,7 @@ impl Folder {
     }
 
     fn open(&self) -> Ledger {
-        let directory = Directory::hold(&self.0).expect("own folder").inside("runs").expect("own folder");
+        let directory = Directory::hold(&self.0).expect("own folder").inside("runs");
         Ledger::open(Arc::new(directory), BOUNDS).expect("it can be read")
     }
 
@@ -33,7 +33,7 @@ impl Folder {
     }
 
     fn reader(&self) -> Reader {
-        Reader::new(Arc::new(Directory::look(&self.runs()).expect("it is there")))
+        Reader::new(Arc::new(Directory::look(&self.runs())))
     }
 }
 
@@ -63,7 +63,7 @@ fn the_folder_and_its_files_are_their_owners_alone() {
 #[test]
 fn a_folder_inside_holds_the_lock_of_the_one_around_it() {
     let folder = Folder::new();
-    let inside = Directory::hold(&folder.0).expect("own folder").inside("runs").expect("own folder");
+    let inside = Directory::hold(&folder.0).expect("own folder").inside("runs");
     Directory::hold(&folder.0).expect_err("it is held");
     drop(inside);
     Directory::hold(&folder.0).expect("nobody holds it");

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::super::{Bounds, Failure, Ledger, Page, Position, Query};
+use super::super::{Bounds, Ledger, Page, Position, Query};
 use super::device::Device;
+use crate::disk::Failure;
 use crate::job::{Attempt, JobId, Origin, RunRecord, Seen, Status, Trigger};
 use crate::limits::HISTORY_BYTES_MIN;
 

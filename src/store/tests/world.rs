@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_lite::future::block_on;
 use jiff::Timestamp;
@@ -19,6 +19,7 @@ use crate::clock::Now;
 use crate::disk::Disk;
 use crate::engine::{Engine, Record};
 use crate::job::{Defaults, GoDuration, Job, JobId, Progress, stored_job};
+use crate::ledger::{Bounds, Ledger};
 use crate::limits::Bites;
 
 pub(super) const DEFAULTS: Defaults =
@@ -62,6 +63,13 @@ pub(super) type Files = BTreeMap<String, Vec<u8>>;
 /// The folder.
 pub(super) struct World {
     path: PathBuf,
+}
+
+/// A history in the folder of a disk.
+pub(crate) fn ledger_beside(disk: &dyn Disk) -> Arc<Ledger> {
+    let bounds = Bounds { bytes: u64::MAX, age: Duration::MAX };
+    let runs = Directory::look(&disk.path("runs"));
+    Ledger::open(Arc::new(runs), bounds).expect("own folder").into()
 }
 
 impl World {
@@ -130,7 +138,8 @@ impl World {
 
     fn try_open_on(disk: Arc<dyn Disk>, bites: Bites) -> Result<Up, OpenError> {
         let mut engine = Engine::new(1);
-        let opened = Store::open(disk, &DEFAULTS, bites, Instant::now(), |record| engine.apply(record))?;
+        let ledger = ledger_beside(&*disk);
+        let opened = Store::open(disk, ledger, &DEFAULTS, bites, now(), |record| engine.apply(record))?;
         let (store, events) = (opened.store, opened.events);
         Ok(Up { engine, replayed: opened.replayed, cut: opened.cut, events, store, ended: None })
     }
@@ -238,7 +247,7 @@ impl Up {
 
     pub(super) fn take_event(&mut self) {
         let event = self.events.recv_blocking().expect("the helpers live");
-        let told = self.store.take_event(event, &self.engine, Instant::now()).expect("every fsync works");
+        let told = self.store.take_event(event, &self.engine, now()).expect("every fsync works");
         self.ended = told.map(|result| result.map(drop)).or(self.ended.take());
     }
 
@@ -249,7 +258,7 @@ impl Up {
             if is_last(&event) {
                 return event;
             }
-            self.store.take_event(event, &self.engine, Instant::now()).expect("every fsync works");
+            self.store.take_event(event, &self.engine, now()).expect("every fsync works");
         }
     }
 
@@ -257,7 +266,7 @@ impl Up {
     pub(super) fn await_failed_sync(mut self) -> io::Error {
         loop {
             let event = self.events.recv_blocking().expect("the helpers live");
-            match self.store.take_event(event, &self.engine, Instant::now()) {
+            match self.store.take_event(event, &self.engine, now()) {
                 Ok(None) => {}
                 Ok(Some(result)) => panic!("the snapshot ended: {result:?}"),
                 Err(error) => return error,

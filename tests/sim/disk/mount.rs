@@ -66,7 +66,7 @@ impl Mount {
 
 impl Disk for Mount {
     fn names(&self) -> io::Result<Vec<String>> {
-        Ok(self.device.lock().names.keys().cloned().collect())
+        Ok(self.device.files().into_iter().filter(|name| !name.contains('/')).collect())
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
