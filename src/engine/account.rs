@@ -79,12 +79,29 @@ pub(super) fn close_all(job: &mut Job, now: Timestamp, why: Missed, events: &mut
                 return close(job, now, Missed::Paused, events);
             }
             close(job, now, Missed::Down, events);
-            if let Some(first) = planned(job).filter(|_| is_due) {
-                job.progress.next_run_at = None;
-                open(job, Some(first));
-                close(job, now, why, events);
+            if is_due {
+                close_planned(job, now, why, events);
             }
         }
+    }
+}
+
+/// The fire that is planned is missed, and all behind it that are due by `now`.
+fn close_planned(job: &mut Job, now: Timestamp, why: Missed, events: &mut Vec<Event>) {
+    if let Some(first) = planned(job) {
+        job.progress.next_run_at = None;
+        open(job, Some(first));
+        close(job, now, why, events);
+    }
+}
+
+/// The last run of `max_runs` has begun. What waits behind it, or was due by `now` and not taken, is not any more.
+pub(super) fn close_used_up(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) {
+    drop_waiting(job, Missed::UsedUp, "the last run of max_runs began before it", events);
+    close_down(job, now, events);
+    let is_due = job.progress.next_run_at.is_some_and(|due| due <= now);
+    if is_due && job.progress.state.fired < planned(job) {
+        close_planned(job, now, Missed::UsedUp, events);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::account::{close_down, drop_waiting, miss, miss_before, open};
+use super::account::{close_down, close_used_up, miss, miss_before, open};
 use super::attempt::cancel;
 use super::calendar::{
     self, delayed, due_time, instants, latest_due, next_instant, plan, plan_or_finish, resume, run_id, runs_are_used_up,
@@ -200,7 +200,7 @@ pub(super) fn follow_up(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) 
     if has_room(job) {
         if let Some(run) = take_behind(job) {
             push(job, Run { phase: Phase::Queued, ..run });
-            count(job, events);
+            count(job, now, events);
         }
     } else if job.spec.policy.overlap != Overlap::Queue {
         skip_behind(job, "a run was still going, and overlap is queue no more,", events);
@@ -256,7 +256,7 @@ fn begin(
 ) {
     let run = new_run(job, trigger, scheduled_at, due_at, now);
     push(job, run);
-    count(job, events);
+    count(job, now, events);
 }
 
 /// Most jobs never have a second run beside one, so there is no room for it before.
@@ -266,13 +266,13 @@ pub(super) fn push(job: &mut Job, run: Run) {
 }
 
 /// Counts a run where that is bounded; the last one ends the schedule.
-fn count(job: &mut Job, events: &mut Vec<Event>) {
+fn count(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) {
     if job.spec.schedule.bounds().max_runs.is_none() {
         return;
     }
     job.progress.state.runs = job.progress.state.runs.saturating_add(1);
     if runs_are_used_up(job) {
-        drop_waiting(job, Missed::UsedUp, "the last run of max_runs began before it", events);
+        close_used_up(job, now, events);
         plan_or_finish(job, None);
     }
 }

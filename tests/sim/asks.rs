@@ -7,7 +7,7 @@ use ksana::engine::Refusal;
 use ksana::job::{Invalid, Job, Overrides, Policy, Progress, Schedule, Spec};
 use uuid::Uuid;
 
-use crate::{rules, runs};
+use crate::{missed, rules, runs};
 
 /// What a client asks for, as the model understands it.
 #[derive(Clone, Debug)]
@@ -71,6 +71,7 @@ impl Ask {
             }
             check_ahead(&job, now)?;
             rules::plan(&mut job, now);
+            missed::open_paused(&mut job, now);
             return Ok(Some(job));
         }
         let mut job = present.ok_or(Refusal::NotFound)?.clone();
@@ -113,9 +114,11 @@ impl Ask {
                 }
                 if is_new {
                     rules::forget_waiting(&mut job, "the schedule was changed before its turn");
+                    job.progress.state.missed_from = None;
                     rules::anchor(&mut job, now);
                     check_ahead(&job, now)?;
                     rules::plan(&mut job, now);
+                    missed::open_paused(&mut job, now);
                 }
                 if change.policy.is_some_and(|policy| policy != had) {
                     runs::follow(&mut job, now);

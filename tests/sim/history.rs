@@ -143,8 +143,10 @@ fn is_new_plan(before: Option<&Job>, after: Option<&Job>) -> bool {
         let progress = job.progress.clone();
         (progress.last_status, progress.last_error, progress.state.fired, progress.state.runs_going)
     };
+    // How many instants have passed is found out when its record is made.
+    let has_passed = after.is_some_and(|job| job.progress.enabled && job.progress.state.missed_from.is_some());
     let anchor = |job: &Job| job.progress.state.anchor;
     let begins_now =
         before.is_some_and(|job| job.progress.next_run_at.is_none()) && before.map(anchor) != after.map(anchor);
-    before != after && before.map(told) == after.map(told) && !begins_now
+    before != after && before.map(told) == after.map(told) && !begins_now && !has_passed
 }

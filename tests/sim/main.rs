@@ -4,12 +4,14 @@
 //! A failure names its seed; `KSANA_SIM_SEED=<seed> cargo test --test sim replay` tells it again.
 
 mod asks;
+mod attempts;
 mod cases;
 mod clients;
 mod clock;
 mod disk;
 mod gate;
 mod history;
+mod missed;
 mod model;
 mod older;
 mod process;

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use ksana::job::{CatchUp, GoDuration, Job, Misfire, Schedule, Span, Status};
 use uuid::Uuid;
 
-use crate::runs;
+use crate::{attempts, missed, runs};
 
 /// The id of a planned fire is part of the contract with targets.
 const RUN_IDS: Uuid = Uuid::from_u128(0x7c9f_2d61_5b0e_4f0a_9d38_6b5e_0c4a_11d7);
@@ -71,7 +71,7 @@ fn first_named(job: &Job, time: Timestamp) -> Option<Timestamp> {
 }
 
 /// The first instant for which a run may begin.
-fn next_to_run(job: &Job, time: Timestamp) -> Option<Timestamp> {
+pub(crate) fn next_to_run(job: &Job, time: Timestamp) -> Option<Timestamp> {
     if has_had_all_runs(job) { None } else { first_after(job, time) }
 }
 
@@ -231,7 +231,7 @@ pub(crate) fn bound_catch_up(job: &mut Job) {
 }
 
 /// The instant behind another.
-fn following(job: &Job, instant: Timestamp) -> Option<Timestamp> {
+pub(crate) fn following(job: &Job, instant: Timestamp) -> Option<Timestamp> {
     if fixed(job).is_some() { Some(instant + grid(job).1) } else { first_named(job, instant) }
 }
 
@@ -335,13 +335,21 @@ pub(crate) fn restart(job: &mut Job, now: Timestamp) {
         Schedule::Every { .. } | Schedule::Cron { .. } => match shown_instant(job) {
             Some(_) if lies_ahead => {}
             Some(first) if job.spec.policy.misfire != Misfire::Skip => {
+                missed::close(job, now);
                 let last = last_due(job, first, now);
                 make_up(job, first, last, now);
                 job.progress.state.fired = Some(last);
                 plan_next(job, last);
             }
-            _ => plan(job, now),
+            passed => {
+                missed::open(job, passed);
+                plan(job, now);
+                if passed.is_some() && !job.progress.enabled {
+                    missed::close(job, now);
+                }
+                missed::open_paused(job, now);
+            }
         },
     }
-    runs::restart(job, now);
+    attempts::restart(job, now);
 }

@@ -3,11 +3,12 @@
 use std::iter;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
-use ksana::engine::{Outcome, Verdict};
-use ksana::job::{GoDuration, Job, Misfire, Origin, Overlap, Overrides, Phase, Run, Schedule, Spec, Status, Trigger};
+use jiff::Timestamp;
+use ksana::job::{Job, Misfire, Origin, Overlap, Overrides, Phase, Run, Schedule, Status, Trigger};
 use uuid::Uuid;
 
+use crate::attempts::cancel;
+use crate::missed;
 use crate::rules::{
     bound_catch_up, due, forget_waiting, has_had_all_runs, is_too_old, last_due, make_up, miss, plan, plan_delayed,
     plan_next, plan_or_end, run_id, set_plan, take_oldest,
@@ -80,6 +81,7 @@ fn fire(job: &mut Job, now: Timestamp) {
             }
         }
         Schedule::Every { .. } | Schedule::Cron { .. } => {
+            missed::close(job, now);
             let instant = last_due(job, planned, now);
             job.progress.state.fired = Some(instant);
             if all && instant != planned {
@@ -153,17 +155,18 @@ fn skip(job: &mut Job, instant: Timestamp, why: &str) {
 fn begin(job: &mut Job, trigger: Trigger, scheduled_at: Timestamp, due_at: Timestamp, now: Timestamp) {
     let run = run(run_id(job, scheduled_at), trigger, scheduled_at, due_at, now);
     job.progress.state.runs_going.push(run);
-    count(job);
+    count(job, now);
 }
 
 /// A run of the schedule has begun; it may be the last one.
-fn count(job: &mut Job) {
+fn count(job: &mut Job, now: Timestamp) {
     if job.spec.schedule.bounds().max_runs.is_some() {
         job.progress.state.runs += 1;
     }
     if has_had_all_runs(job) {
         job.progress.state.catch_up = None;
         skip_behind(job, "the last run of max_runs began before it");
+        missed::close_used_up(job, now);
         plan_or_end(job, None);
     }
 }
@@ -211,7 +214,7 @@ pub(crate) fn follow(job: &mut Job, now: Timestamp) {
         job.progress.state.runs_going.retain(|going| going.id != run.id);
         run.phase = Phase::Queued;
         job.progress.state.runs_going.push(run);
-        count(job);
+        count(job, now);
     }
     if job.progress.enabled && job.progress.next_run_at.is_none() {
         match job.spec.schedule {
@@ -228,89 +231,9 @@ pub(crate) fn run_now(job: &mut Job, id: Uuid, overrides: Option<&Overrides>, no
         set_plan(job, None);
     }
     let run = run(id, Trigger::Manual, now, now, now);
-    job.progress.state.runs_going.push(Run { overrides: overrides.cloned().map(Arc::new), ..run });
+    let origin = Origin { is_overridden: overrides.is_some(), ..Origin::default() };
+    job.progress.state.runs_going.push(Run { overrides: overrides.cloned().map(Arc::new), origin, ..run });
     job.progress.state.anchor.get_or_insert(now);
-}
-
-fn find(job: &mut Job, run: Uuid) -> &mut Run {
-    job.progress.state.runs_going.iter_mut().find(|going| going.id == run).expect("it goes")
-}
-
-/// Whether no attempt of a run may begin any more.
-pub(crate) fn is_over(job: &Job, run: &Run, time: Timestamp) -> bool {
-    let since = time.duration_since(run.scheduled_at).as_nanos();
-    job.spec.policy.retry_for.is_some_and(|most| since > i128::from(most.as_nanos()))
-}
-
-/// A worker was free for a run that no attempt may be made for.
-pub(crate) fn give_up(job: &mut Job, run: Uuid, now: Timestamp) {
-    end(job, run, Status::Failed, "retry_for was over before an attempt could begin");
-    follow(job, now);
-}
-
-/// An attempt goes out; gives what it sends.
-pub(crate) fn begin_attempt(job: &mut Job, run: Uuid, now: Timestamp) -> Spec {
-    let mut sent = Spec::clone(&job.spec);
-    let run = find(job, run);
-    run.started_at.get_or_insert(now);
-    run.attempts += 1;
-    run.phase = Phase::InFlight;
-    if let Some(Overrides { url, headers, body }) = run.overrides.as_deref().cloned() {
-        sent.http.url = url.unwrap_or(sent.http.url);
-        sent.http.headers = headers.unwrap_or(sent.http.headers);
-        sent.http.body = body.unwrap_or(sent.http.body);
-    }
-    sent
-}
-
-/// An attempt comes back.
-pub(crate) fn end_attempt(job: &mut Job, run: Uuid, outcome: &Outcome, now: Timestamp) {
-    let may_pass = matches!(outcome.verdict, Verdict::Retryable | Verdict::TimedOut);
-    if may_pass && retry(job, run, outcome.retry_after.unwrap_or_default(), now) {
-        return;
-    }
-    let status = match outcome.verdict {
-        Verdict::Success => Status::Success,
-        Verdict::TimedOut => Status::Timeout,
-        Verdict::Retryable | Verdict::Final => Status::Failed,
-    };
-    end(job, run, status, &outcome.error);
-    follow(job, now);
-}
-
-/// Has another attempt made, if one may be.
-fn retry(job: &mut Job, run: Uuid, asked: GoDuration, now: Timestamp) -> bool {
-    let going = find(job, run).clone();
-    let mut wait = job.spec.retry_backoff.as_nanos();
-    if let Some(most) = job.spec.policy.retry_backoff_max {
-        for _ in 1..going.attempts {
-            wait = most.as_nanos().min(wait * 2);
-        }
-        let draw = Uuid::new_v5(&run, &going.attempts.to_be_bytes()).as_u128() % (1 << 56);
-        let drawn = u128::from(wait.unsigned_abs().min(most.as_nanos().unsigned_abs())) * draw / (1 << 56);
-        wait = i64::try_from(drawn).expect("a share");
-    }
-    let until = now + SignedDuration::from_nanos(wait.max(asked.as_nanos()));
-    if i64::from(going.attempts) > job.spec.max_retries || is_over(job, &going, until) {
-        return false;
-    }
-    find(job, run).phase = if until > now { Phase::Waiting { until } } else { Phase::Queued };
-    true
-}
-
-fn end(job: &mut Job, run: Uuid, status: Status, error: &str) {
-    job.progress.last_run_at = Some(find(job, run).began_at);
-    job.progress.state.runs_going.retain(|going| going.id != run);
-    job.progress.last_status = status;
-    job.progress.last_error = error.into();
-}
-
-fn cancel(job: &mut Job, error: &str) {
-    for run in job.progress.state.runs_going.clone() {
-        if run.phase != Phase::Behind {
-            end(job, run.id, Status::Failed, error);
-        }
-    }
 }
 
 /// A client cancels what goes.
@@ -335,7 +258,11 @@ pub(crate) fn pause(job: &mut Job, until: Option<Timestamp>, now: Timestamp) {
     if !job.progress.enabled {
         return;
     }
+    missed::close(job, now);
     job.progress.enabled = false;
+    if let Schedule::Every { .. } | Schedule::Cron { .. } = job.spec.schedule {
+        missed::open(job, job.progress.state.planned.or(job.progress.next_run_at));
+    }
     set_plan(job, None);
     // A `once` that has had its outcome keeps it.
     let is_done = match job.spec.schedule {
@@ -356,15 +283,6 @@ pub(crate) fn resume(job: &mut Job, now: Timestamp) {
     if !job.progress.enabled {
         job.progress.enabled = true;
         plan(job, now);
+        missed::close(job, now);
     }
-}
-
-/// A start of the service finds the runs so.
-pub(crate) fn restart(job: &mut Job, now: Timestamp) {
-    for run in job.progress.state.runs_going.clone() {
-        if run.phase == Phase::InFlight && !retry(job, run.id, GoDuration::ZERO, now) {
-            end(job, run.id, Status::Failed, "interrupted by a restart");
-        }
-    }
-    follow(job, now);
 }

@@ -297,6 +297,7 @@ impl World {
             return self.give_up();
         }
         let going = self.going();
+        let open = self.open();
         let shown = self.up().is_writing().then(|| self.up().jobs());
         let meanwhile = self.random.index(3);
         let dies = gives_up(self.up().write(meanwhile)) || self.device.is_dead();
@@ -308,6 +309,7 @@ impl World {
             starts,
             left: self.left_due(now.wall),
             going,
+            open,
             written: self.device.take_written(),
             rests: self.up().rests,
             refuses,

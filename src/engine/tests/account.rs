@@ -52,6 +52,18 @@ fn what_is_due_or_waits_when_its_schedule_goes_has_an_outcome() {
 }
 
 #[test]
+fn nothing_is_missed_of_a_schedule_whose_last_run_has_begun() {
+    check(
+        "every=10s max=2 overlap=queue",
+        "0 create; 10 start; 20 status=; 25 down; 45 up; lost; passed @30-40 2 down; start @20; enabled=false; 95 ok",
+    );
+    check(
+        "every=10s max=2 overlap=queue",
+        "0 create; 10 start; 20 status=; 30 ok; start @20; passed @30 usedup; enabled=false; 95 ok",
+    );
+}
+
+#[test]
 fn a_clock_that_steps_back_takes_nothing_a_second_time() {
     check(
         "every=10s",

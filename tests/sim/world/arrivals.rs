@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::World;
 use crate::model::Asked;
-use crate::runs;
+use crate::{missed, runs};
 
 impl World {
     /// Some clients ask at once. What the clock's step made due is taken before: of a job that fires in
@@ -85,6 +85,12 @@ impl World {
         let engine = self.up().scheduler.engine();
         let due = engine.jobs().filter(|job| runs::next_due(job).is_some_and(|due| due <= now));
         due.map(|job| job.spec.id.to_string()).collect()
+    }
+
+    /// Jobs that fire, of which it is still open how many instants passed while the service was down.
+    pub(super) fn open(&mut self) -> BTreeSet<String> {
+        let engine = self.up().scheduler.engine();
+        engine.jobs().filter(|job| missed::is_down(job)).map(|job| job.spec.id.to_string()).collect()
     }
 
     /// The runs that go.
