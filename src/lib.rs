@@ -13,6 +13,7 @@ pub mod cron;
 pub mod daemon;
 pub mod disk;
 pub mod engine;
+pub mod events;
 pub mod executor;
 pub mod healthcheck;
 pub mod inbox;

@@ -193,6 +193,22 @@ pub const PREVIEW_COUNT_MAX: usize = 1_000;
 pub const PREVIEW_COUNT_DEFAULT: usize = 20;
 /// After so many fires a preview lets others have its thread: they take well below a millisecond.
 pub const PREVIEW_BITE: usize = 16;
+/// How many events are kept for those who come back, or are slow: some seconds at full speed, hours of a usual day.
+pub const EVENTS_KEPT_MAX: usize = 8_192;
+/// How much memory they take at most, about: a job may be as large as its body.
+pub const EVENTS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How many may listen at a time: each event has the scheduler look at all of them.
+pub const EVENTS_READERS_MAX: usize = 100;
+/// How many jobs one of them may name.
+pub const EVENTS_JOBS_MAX: usize = 100;
+/// How many events are looked at in one go for one who wants few of them: it takes some microseconds.
+pub const EVENTS_SCAN_MAX: usize = 256;
+/// How many ended runs one is sent who was away for long; they wait in memory until he has taken them.
+pub const EVENTS_MISSED_MAX: usize = 4_096;
+/// A stream says something at least this often: common proxies drop a connection that is silent for 30 to 60 s.
+pub const EVENTS_HEARTBEAT_SECS: u64 = 15;
+/// How often a stream looks whether its key is still in force.
+pub const EVENTS_KEY_LOOK_MILLIS: u64 = 1_000;
 /// How many jobs a page of the list holds at most.
 pub const LIST_LIMIT_MAX: usize = 1_000;
 /// A list is written as text in pieces of about this size, each once the one before has left: of text a

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The arrows of `ARCHITECTURE.md`: what each part may name. `limits` may be named by all.
 const ARROWS: &[(&str, &[&str])] = &[
     ("alarm", &[]),
-    ("api", &["alarm", "engine", "inbox", "job", "keys", "listen", "metrics", "vitals"]),
+    ("api", &["alarm", "engine", "events", "inbox", "job", "keys", "listen", "metrics", "vitals"]),
     ("check", &["config", "daemon", "engine", "keys", "store"]),
     ("checked_line", &[]),
     ("cli", &["config", "cron"]),
@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "disk",
             "engine",
+            "events",
             "executor",
             "inbox",
             "job",
@@ -40,6 +41,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("disk", &[]),
     ("engine", &["job"]),
+    ("events", &["job"]),
     ("executor", &["alarm", "engine", "job"]),
     ("healthcheck", &["config", "listen"]),
     ("inbox", &["engine", "job", "shared"]),
@@ -51,7 +53,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("log", &["clock"]),
     ("metrics", &[]),
     ("review", &["engine", "inbox", "job", "shared"]),
-    ("scheduler", &["alarm", "clock", "engine", "executor", "inbox", "job", "metrics", "shared", "store", "vitals"]),
+    (
+        "scheduler",
+        &["alarm", "clock", "engine", "events", "executor", "inbox", "job", "metrics", "shared", "store", "vitals"],
+    ),
     ("shared", &["engine", "job"]),
     ("store", &["checked_line", "clock", "disk", "engine", "job", "ledger"]),
     ("systemd", &[]),

@@ -59,7 +59,7 @@ fn preflight() -> Reply {
 
 /// The key that a request shows. `ApiKey` in `Authorization` counts first; other schemes there are
 /// for others, a proxy's basic authentication for instance.
-fn key_of(headers: &Headers) -> Option<&[u8]> {
+pub(super) fn key_of(headers: &Headers) -> Option<&[u8]> {
     let all = |name: &'static str| headers.get_values(name).into_iter().flat_map(|values| values.iter());
     let authorization = all("Authorization").filter_map(|value| of_scheme(value.as_ref()));
     let own_header = all("X-API-Key").map(|value| value.as_ref().trim_ascii());

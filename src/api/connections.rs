@@ -27,7 +27,8 @@ pub(super) struct Connections {
 pub(super) enum Standing {
     /// Silent, idle, half a head or half a body.
     Unfinished,
-    /// An answer has begun to leave: it may be through already, or wait for a client that takes nothing.
+    /// An answer has begun to leave: it may be through already, wait for a client that takes nothing, or be a
+    /// stream without an end.
     Answering,
     /// A whole request is here and is being worked on.
     Working,
@@ -94,13 +95,13 @@ impl Connections {
         Place { connections: Arc::clone(self), seat, rank, standing: Standing::Unfinished }
     }
 
-    /// Lets nobody in any more, and wakes every connection that is waited for: how long it still is, its guard knows.
+    /// Lets nobody in any more, and wakes every connection: how long its client is still waited for, its guard knows.
     pub(super) fn end(&self) {
         self.ending.store(true, Ordering::SeqCst);
         self.open.0.close();
-        // Whoever becomes unfinished after this has taken the lock after the store, and sees it.
-        let waiting: Vec<_> = self.table().of(Standing::Unfinished).values().cloned().collect();
-        for seat in waiting {
+        // Whoever comes to wait after this has taken the lock after the store, and sees it.
+        let all: Vec<_> = self.table().seats.iter().flat_map(BTreeMap::values).cloned().collect();
+        for seat in all {
             seat.wake();
         }
     }

@@ -23,6 +23,7 @@ mod head_end;
 use head_end::HeadEnd;
 
 use super::connections::{Connections, Place, Standing};
+use super::events::is_stream;
 use super::refusal;
 use crate::alarm::Alarm;
 use crate::limits;
@@ -143,6 +144,8 @@ enum Phase {
     /// An answer is on its way; `flushed` if all that there was of it so far has gone. With
     /// pipelined requests, the next answer follows without a read between.
     Answer { flushed: bool },
+    /// An answer without an end: nothing is waited for, and what its client sends is nobody's business.
+    Stream,
     /// We have closed our side. The library waits for the client's for a second at most.
     Closing,
 }
@@ -184,7 +187,7 @@ impl<T: Transport> Guarded<T> {
             Phase::Idle { since } => (since, self.deadlines.idle),
             Phase::Head { since, .. } => (since, self.deadlines.head),
             Phase::Request { since } => (since, self.deadlines.body),
-            Phase::Answer { .. } | Phase::Closing => return None,
+            Phase::Answer { .. } | Phase::Stream | Phase::Closing => return None,
         };
         Some(since + if self.place.is_ending() { patience.min(self.deadlines.ending) } else { patience })
     }
@@ -208,13 +211,13 @@ impl<T: Transport> Guarded<T> {
     fn begins_answer(&mut self, bytes: &[u8]) -> bool {
         let begins = match self.phase {
             Phase::Answer { flushed } => flushed,
-            Phase::Closing => false,
+            Phase::Stream | Phase::Closing => false,
             Phase::Idle { .. } | Phase::Head { .. } | Phase::Request { .. } => !bytes.starts_with(b"HTTP/1.1 100 "),
         };
         if !begins {
             return false;
         }
-        self.phase = Phase::Answer { flushed: false };
+        self.phase = if is_stream(bytes) { Phase::Stream } else { Phase::Answer { flushed: false } };
         self.place.stand(Standing::Answering);
         self.instead = refusal::instead_of(bytes).map(|bytes| Instead { bytes, sent: 0 });
         if self.instead.is_some() {
@@ -231,7 +234,9 @@ impl<T: Transport> Guarded<T> {
         }
         let since = *self.stalled.get_or_insert_with(Instant::now);
         self.place.watch(cx.waker());
-        if self.place.is_cut() || self.alarm.has_rung(since + self.deadlines.stall, cx) {
+        let Deadlines { stall, ending, .. } = self.deadlines;
+        let is_over = matches!(self.phase, Phase::Stream) && self.place.is_ending();
+        if self.place.is_cut() || self.alarm.has_rung(since + if is_over { stall.min(ending) } else { stall }, cx) {
             self.expired = true;
             return Poll::Ready(Err(ErrorKind::ConnectionReset.into()));
         }

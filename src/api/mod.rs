@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::events::Events;
 use crate::inbox::Client;
 use crate::job::Defaults;
 use crate::keys::KeyRing;
@@ -20,6 +21,7 @@ mod connections;
 mod door;
 mod endpoint;
 mod error;
+mod events;
 mod frame;
 pub mod guard;
 mod jobs;
@@ -53,6 +55,8 @@ pub struct Api {
     pub guard: Guard,
     /// The way to the scheduler.
     pub jobs: Client,
+    /// What happens, for those who listen.
+    pub events: Events,
     /// What a job has where it names nothing.
     pub defaults: Defaults,
     /// Tells what time it is.

@@ -1,14 +1,18 @@
 //! Every path there is, on one screen.
 
+use std::time::Duration;
+
 use trillium::{Conn, Handler, KnownHeaderName, Method, Status};
 use trillium_router::Router;
 
 use super::auth::Authorization;
 use super::endpoint::endpoint;
 use super::error::ApiError;
+use super::events::events;
 use super::frame::Frame;
 use super::reply::Reply;
 use super::{Api, jobs, preview, probes};
+use crate::limits::EVENTS_HEARTBEAT_SECS;
 
 /// `HEAD` is answered where `GET` is, with the same headers; the library leaves out the body.
 const READ: [Method; 2] = [Method::Get, Method::Head];
@@ -24,6 +28,7 @@ pub(super) fn service(api: &Api) -> impl Handler + use<> {
         .any(&READ, "/health", endpoint(api, probes::health))
         .any(&READ, "/ready", endpoint(api, probes::ready))
         .any(&READ, "/metrics", endpoint(api, probes::metrics))
+        .any(&READ, "/events", events(api, Duration::from_secs(EVENTS_HEARTBEAT_SECS)))
         .any(&READ, "/jobs", endpoint(api, jobs::list))
         .post("/jobs", endpoint(api, jobs::create))
         .any(&READ, "/jobs/:id", endpoint(api, jobs::show))

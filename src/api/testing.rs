@@ -18,6 +18,7 @@ use super::{Api, Server};
 use crate::clock;
 use crate::config::Host;
 use crate::engine::{self, Engine};
+use crate::events::Events;
 use crate::inbox::inbox;
 use crate::job::{Defaults, GoDuration, stored_job};
 use crate::keys::KeyRing;
@@ -48,6 +49,7 @@ pub(super) fn api() -> Api {
         guard: Guard::new(Deadlines::default(), 100),
         // Nobody reads these letters: whoever writes one is told that the service is about to end.
         jobs: inbox(share(engine).1).0,
+        events: Events::new(Timestamp::UNIX_EPOCH, 0),
         defaults,
         clock: clock::now,
     }

@@ -18,6 +18,7 @@ use futures_lite::{FutureExt, Stream};
 
 use crate::api::Server;
 use crate::config::{Config, Problem};
+use crate::events::Events;
 use crate::executor::Executor;
 use crate::keys::KeyWatcher;
 use crate::limits::{LOG_FLUSH_MILLIS, PARTS_LOOK_SECS};
@@ -89,6 +90,7 @@ struct Daemon {
     keys: KeyWatcher,
     executor: Executor,
     scheduler: Scheduler,
+    events: Events,
     server: Server,
     review: JoinHandle<()>,
     signals: Signals,
@@ -114,13 +116,15 @@ impl Daemon {
                     return ExitCode::FAILURE;
                 }
             }
-            let Self { vitals, keys, executor, scheduler, server, review, mut signals } = self;
+            let Self { vitals, keys, executor, scheduler, events, server, review, mut signals } = self;
             let second = async {
                 let signal = next_end(&mut signals).await;
                 tracing::warn!(signal = ?signal, "ended at once by a second signal; the journal holds what happened");
                 log.flush(Duration::from_millis(LOG_FLUSH_MILLIS));
                 ExitCode::FAILURE
             };
+            // An answer without an end would be waited for.
+            events.end();
             shut_down(&vitals, keys, executor, scheduler, server, review).or(second).await
         })
     }

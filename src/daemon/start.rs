@@ -18,6 +18,7 @@ use crate::clock::{self, Clock, Machine};
 use crate::config::Config;
 use crate::disk::Disk;
 use crate::engine::Engine;
+use crate::events::Events;
 use crate::executor::{self, Executor};
 use crate::inbox::inbox;
 use crate::job::Defaults;
@@ -71,6 +72,7 @@ impl Daemon {
         let mut listeners = inherited.map_err(StartError::Listen)?;
         let vitals = Arc::new(Vitals::told_to(manager()));
         let metrics = Arc::new(Metrics::new(clock::now(), config.workers));
+        let events = Events::new(clock::now(), 0);
         let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
             .map_err(|error| StartError::Part("the signal handler", error))?;
         if config.keys_file.is_default {
@@ -113,6 +115,7 @@ impl Daemon {
             orders: received,
             vitals: Arc::clone(&vitals),
             metrics: Arc::clone(&metrics),
+            events: events.clone(),
             late_warn: config.late_warn.to_std(),
             bites: Bites::default(),
         };
@@ -123,6 +126,7 @@ impl Daemon {
             metrics,
             guard: Guard::new(Deadlines::default(), connections),
             jobs: client.clone(),
+            events: events.clone(),
             defaults,
             clock: clock::now,
         };
@@ -148,7 +152,7 @@ impl Daemon {
         vitals.manager().status(format_args!("listening on {address}"));
         vitals.manager().ready();
         let review = review::start(client).map_err(|error| StartError::Part("the review of the jobs", error))?;
-        Ok(Self { vitals, keys, executor, scheduler, server, review, signals })
+        Ok(Self { vitals, keys, executor, scheduler, events, server, review, signals })
     }
 }
 

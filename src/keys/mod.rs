@@ -3,6 +3,7 @@
 mod file;
 mod first;
 mod keeper;
+mod pass;
 mod set;
 mod watch;
 
@@ -15,6 +16,7 @@ use keeper::{Look, Without};
 
 pub use file::is_mount_point;
 pub use first::ensure_default;
+pub use pass::Pass;
 pub use set::KeySet;
 pub use watch::{KeyWatcher, start};
 
@@ -45,6 +47,11 @@ impl KeyRing {
     pub fn admits(&self, key: &[u8]) -> bool {
         let keys = Arc::clone(&self.read().keys);
         keys.holds(key)
+    }
+
+    /// For an answer that lasts: tells later whether this is still a key.
+    pub fn pass(&self, key: &[u8]) -> Pass {
+        Pass::new(self, set::digest(key))
     }
 
     /// Why the keys may be older than the file, where that is so.

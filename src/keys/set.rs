@@ -47,11 +47,15 @@ impl KeySet {
 
     /// Whether this is one of them.
     pub fn holds(&self, key: &[u8]) -> bool {
-        self.digests.contains(&digest(key))
+        self.holds_digest(digest(key))
+    }
+
+    pub(super) fn holds_digest(&self, digest: Uuid) -> bool {
+        self.digests.contains(&digest)
     }
 }
 
-fn digest(key: &[u8]) -> Uuid {
+pub(super) fn digest(key: &[u8]) -> Uuid {
     Uuid::new_v5(&NAMESPACE, key)
 }
 

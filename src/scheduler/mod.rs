@@ -6,6 +6,7 @@
 
 mod measure;
 mod nap;
+mod publish;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use futures_lite::FutureExt;
 use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::engine::{Engine, Event, Refusal, Start, Token, Turn};
+use crate::events::Events;
 use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::Job;
@@ -64,6 +66,8 @@ pub struct Parts {
     pub vitals: Arc<Vitals>,
     /// What is counted and measured.
     pub metrics: Arc<Metrics>,
+    /// Those who listen.
+    pub events: Events,
     /// How late a fire is worth a warning.
     pub late_warn: Duration,
     /// How much a turn takes.

@@ -98,6 +98,7 @@ fn parts_on(
         cancels: async_channel::bounded(1).0,
         orders: async_channel::bounded(1).1,
         vitals: Arc::new(Vitals::new()),
+        events: Events::new(Timestamp::UNIX_EPOCH, 0),
         metrics: Arc::new(Metrics::new(Timestamp::UNIX_EPOCH, 1)),
         late_warn: Duration::from_hours(1),
         bites: Bites::default(),

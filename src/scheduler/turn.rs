@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use async_channel::Sender;
 use jiff::Timestamp;
 
-use super::{Fatal, Order, Reply, Scheduler, Waiting, Wake, Writing, measure, tell};
+use super::{Fatal, Order, Reply, Scheduler, Waiting, Wake, Writing, measure, publish, tell};
 use crate::clock::Now;
 use crate::engine::{Command, Engine, Event, Planned, Record, Refusal, Start, Turn};
+use crate::events::Happening;
 use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::{Job, JobId};
@@ -33,6 +34,8 @@ pub(super) struct Ready {
     job: Job,
     /// What is to be told of it.
     events: Vec<Event>,
+    /// What those who listen are told of its job.
+    happening: Option<fn(&Job) -> Happening>,
 }
 
 impl Scheduler {
@@ -177,7 +180,8 @@ impl Scheduler {
                     body_bytes += body_bytes_of(&command, &planned.job);
                     let own = planned.take_records(now.wall);
                     let Planned { job, events, .. } = planned;
-                    ready.push(Ready { records: own.len(), reply, job, events });
+                    let happening = publish::of(&command);
+                    ready.push(Ready { records: own.len(), reply, job, events, happening });
                     records.extend(own);
                 }
                 Err(refusal) => answer(&reply, Err(refusal)),
@@ -215,9 +219,10 @@ impl Scheduler {
         if !starts.is_empty() && self.parts.starts.is_closed() {
             return Err(Fatal::Executor);
         }
-        let executor = self.parts.starts.clone();
+        let (executor, events) = (self.parts.starts.clone(), self.parts.events.clone());
         Ok(self.parts.store.append(records, now.steady, move || {
             for start in starts {
+                publish::start(&events, &start, now.wall);
                 // The channel holds as many as there are workers, and the engine starts no more. Where it is
                 // closed, the next turn says so.
                 let _ = executor.try_send(start);
@@ -259,19 +264,27 @@ impl Scheduler {
         let mut commands = records.split_off(own).into_iter();
         let mut engine = self.parts.engine.write();
         let position = self.parts.store.position();
-        if written.is_err() {
+        if written.is_ok() {
+            publish::ended(&self.parts.events, &records);
+        } else {
             engine.unwritten(records);
         }
-        for Ready { records, reply, job, events } in changes {
-            let change = commands.by_ref().take(records).next();
-            if let Some(change) = change {
+        for Ready { records, reply, job, events, happening } in changes {
+            let own: Vec<Record> = commands.by_ref().take(records).collect();
+            if !own.is_empty() {
                 if let Err(reason) = written {
                     answer(&reply, Err(Refusal::Disk(reason.clone())));
                     continue;
                 }
-                engine.apply(change);
+                publish::ended(&self.parts.events, &own);
+                for record in own {
+                    engine.apply(record);
+                }
                 for event in &events {
                     tell::event(event, None, &self.parts.metrics);
+                }
+                if let Some(happening) = happening {
+                    self.parts.events.publish(happening(&job));
                 }
             }
             self.waiting.push_back(Waiting { position, reply, job });

@@ -11,6 +11,7 @@ use futures_lite::FutureExt;
 use futures_lite::future::{block_on, poll_once};
 use ksana::clock::Clock;
 use ksana::engine::{Engine, Start};
+use ksana::events::Events;
 use ksana::executor::Report;
 use ksana::inbox::Letter;
 use ksana::job::{Defaults, GoDuration, Job};
@@ -83,6 +84,7 @@ impl Process {
             orders: orders_end,
             vitals: Arc::new(Vitals::new()),
             metrics: Arc::new(Metrics::new(clocks.now().wall, workers)),
+            events: Events::new(clocks.now().wall, 0),
             late_warn: Duration::from_secs(1),
             bites,
         });
