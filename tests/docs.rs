@@ -13,7 +13,7 @@ const README_ZH: (&str, &str) = ("README.zh-CN.md", include_str!("../README.zh-C
 const ROUTES_SOURCE: &str = include_str!("../src/api/routes.rs");
 
 /// The README's version of the route table.
-const ROUTES: [&str; 14] = [
+const ROUTES: [&str; 15] = [
     "POST /jobs",
     "GET /jobs",
     "GET /jobs/{id}",
@@ -25,6 +25,7 @@ const ROUTES: [&str; 14] = [
     "POST /jobs/{id}/resume",
     "GET /jobs/{id}/next",
     "POST /schedules/preview",
+    "GET /events",
     "GET /health",
     "GET /ready",
     "GET /metrics",

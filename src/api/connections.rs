@@ -27,10 +27,9 @@ pub(super) struct Connections {
 pub(super) enum Standing {
     /// Silent, idle, half a head or half a body.
     Unfinished,
-    /// An answer has begun to leave: it may be through already, wait for a client that takes nothing, or be a
-    /// stream without an end.
+    /// An answer has begun to leave: it may be through already, or wait for a client that takes nothing.
     Answering,
-    /// A whole request is here and is being worked on.
+    /// A whole request is here and is being worked on, or its answer has no end.
     Working,
 }
 

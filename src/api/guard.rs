@@ -217,7 +217,11 @@ impl<T: Transport> Guarded<T> {
         if !begins {
             return false;
         }
-        self.phase = if is_stream(bytes) { Phase::Stream } else { Phase::Answer { flushed: false } };
+        if is_stream(bytes) {
+            self.phase = Phase::Stream;
+            return false;
+        }
+        self.phase = Phase::Answer { flushed: false };
         self.place.stand(Standing::Answering);
         self.instead = refusal::instead_of(bytes).map(|bytes| Instead { bytes, sent: 0 });
         if self.instead.is_some() {

@@ -11,7 +11,7 @@ use tracing::field::{Field, Visit};
 use tracing::instrument::WithSubscriber;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
-use trillium::{Conn, Handler, Info};
+use trillium::{Conn, Handler, Info, Upgrade};
 
 use super::guard::{Deadlines, Guard};
 use super::{Api, Server};
@@ -161,6 +161,17 @@ impl Client {
         Answer { status, head, body: Vec::new() }
     }
 
+    /// The next block of a stream of events, with the empty line that ends it.
+    pub(super) fn block(&mut self) -> String {
+        let end = loop {
+            if let Some(end) = self.rest.windows(2).position(|window| window == b"\n\n") {
+                break end + 2;
+            }
+            assert!(self.more(), "the stream ended");
+        };
+        String::from_utf8(self.rest.drain(..end).collect()).expect("a stream is text")
+    }
+
     /// Takes so many bytes of what comes.
     pub(super) fn take(&mut self, count: usize) {
         while self.rest.len() < count {
@@ -238,6 +249,14 @@ impl<H: Handler> Handler for Overheard<H> {
 
     async fn init(&mut self, info: &mut Info) {
         self.handler.init(info).await;
+    }
+
+    fn has_upgrade(&self, upgrade: &Upgrade) -> bool {
+        self.handler.has_upgrade(upgrade)
+    }
+
+    async fn upgrade(&self, upgrade: Upgrade) {
+        self.handler.upgrade(upgrade).with_subscriber(self.lines.clone()).await;
     }
 }
 

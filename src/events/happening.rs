@@ -7,7 +7,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::job::{Job, JobId, RunRecord, Shown, Trigger};
+use crate::job::{Attempt, Job, JobId, RunRecord, Shown, Trigger};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ impl Happening {
             }
             Self::JobDeleted(_) | Self::RunBegan(_) => RECORD_BYTES,
             Self::RunEnded(record) => {
-                let of_attempt = |attempt: &crate::job::Attempt| attempt.reason.len() + attempt.seen.body.len();
+                let of_attempt = |attempt: &Attempt| attempt.reason.len() + attempt.seen.body.len();
                 let attempts = record.attempts.iter().map(|attempt| RECORD_BYTES + of_attempt(attempt));
                 RECORD_BYTES + record.reason.len() + attempts.sum::<usize>()
             }

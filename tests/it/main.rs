@@ -13,6 +13,7 @@ mod cron;
 mod cross_origin;
 mod endpoints;
 mod environment;
+mod events;
 mod faults;
 mod fsyncs;
 mod full_disk;

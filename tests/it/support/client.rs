@@ -115,6 +115,12 @@ impl Connection {
         }
     }
 
+    /// The status of the next answer, which may have no end.
+    pub(crate) fn status(&mut self) -> io::Result<u16> {
+        let head = http::read_head(&mut self.reader)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        head.start.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or(io::ErrorKind::InvalidData.into())
+    }
+
     /// Reads until the server closes, whatever it says before.
     pub(crate) fn read_until_closed(&mut self) -> io::Result<()> {
         match io::copy(&mut Read::by_ref(&mut self.reader), &mut io::sink()) {

@@ -18,6 +18,7 @@ mod page;
 mod receiver;
 mod secret_volume;
 mod selftest;
+mod sse;
 mod wall_clock;
 
 use std::thread;
@@ -38,6 +39,7 @@ pub(crate) use namespace::{Disk, not_tried};
 pub(crate) use page::Page;
 pub(crate) use receiver::{Receiver, Request};
 pub(crate) use secret_volume::SecretVolume;
+pub(crate) use sse::Stream;
 pub(crate) use wall_clock::WallClock;
 
 use jiff::Timestamp;
