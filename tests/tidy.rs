@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The arrows of `ARCHITECTURE.md`: what each part may name. `limits` may be named by all.
 const ARROWS: &[(&str, &[&str])] = &[
     ("alarm", &[]),
-    ("api", &["alarm", "engine", "events", "inbox", "job", "keys", "listen", "metrics", "vitals"]),
+    ("api", &["alarm", "engine", "events", "inbox", "job", "keys", "ledger", "listen", "metrics", "vitals"]),
     ("check", &["config", "daemon", "engine", "keys", "store"]),
     ("checked_line", &[]),
     ("cli", &["config", "cron"]),

@@ -12,6 +12,7 @@ use crate::events::Events;
 use crate::inbox::Client;
 use crate::job::Defaults;
 use crate::keys::KeyRing;
+use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::vitals::Vitals;
 
@@ -55,6 +56,8 @@ pub struct Api {
     pub guard: Guard,
     /// The way to the scheduler.
     pub jobs: Client,
+    /// The history of runs.
+    pub ledger: Arc<Ledger>,
     /// What happens, for those who listen.
     pub events: Events,
     /// What a job has where it names nothing.

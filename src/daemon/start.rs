@@ -72,7 +72,6 @@ impl Daemon {
         let mut listeners = inherited.map_err(StartError::Listen)?;
         let vitals = Arc::new(Vitals::told_to(manager()));
         let metrics = Arc::new(Metrics::new(clock::now(), config.workers));
-        let events = Events::new(clock::now(), 0);
         let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
             .map_err(|error| StartError::Part("the signal handler", error))?;
         if config.keys_file.is_default {
@@ -90,6 +89,7 @@ impl Daemon {
                 engine.apply(record)
             })
             .map_err(StartError::Store)?;
+        let events = Events::new(clock::now(), ledger.next_seq() - 1);
         tell_opened(&opened);
         tracing::info!(jobs = engine.len(), "jobs loaded");
         let (starts, attempts) = async_channel::bounded(config.workers);
@@ -127,6 +127,7 @@ impl Daemon {
             guard: Guard::new(Deadlines::default(), connections),
             jobs: client.clone(),
             events: events.clone(),
+            ledger,
             defaults,
             clock: clock::now,
         };
