@@ -65,14 +65,14 @@ impl Caller {
         let call =
             Prepared::of(attempt).map_err(|error| Ended::failure(Verdict::Final, ErrorClass::Protocol, error))?;
         let addresses = self.addresses(&call, sight).await?;
-        let response =
+        let mut response =
             self.connect(&call, &addresses, deadline, sight).await.map_err(|failure| failure.ended(timed_out))?;
         if let Some(peer) = response.remote_addr().filter(|peer| !self.proxied && is_refused(peer.ip())) {
             let error = refusal(&call.host.to_string(), peer.ip());
             return Err(Ended::failure(Verdict::Final, ErrorClass::Connect, error));
         }
         sight.answered(&response);
-        let (status, headers) = (response.status(), response.headers().clone());
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         drop_body(response, sight).await.map_err(|error| Failure::of_body(&error, &call.target()).ended(timed_out))?;
         Ok(answer::ended(status, &headers, self.clock))
     }
