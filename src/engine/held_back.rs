@@ -56,6 +56,16 @@ impl HeldBack {
         taken
     }
 
+    /// Some jobs that have any.
+    pub(super) fn jobs(&self, most: usize) -> Vec<Slot> {
+        self.by_job.keys().copied().take(most).collect()
+    }
+
+    pub(super) fn take_all(&mut self) -> Vec<Arc<RunRecord>> {
+        let Self { by_job, of_none, .. } = std::mem::take(self);
+        by_job.into_values().flatten().chain(of_none).collect()
+    }
+
     /// The slot is another job's from now on.
     pub(super) fn let_go(&mut self, slot: Slot) {
         self.of_none.extend(self.by_job.remove(&slot).unwrap_or_default());

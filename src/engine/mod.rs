@@ -206,6 +206,21 @@ impl Engine {
         records
     }
 
+    /// The same of what is over alone, each beside its job: at the end, when a snapshot shows all else. Empty where
+    /// there is nothing.
+    pub fn take_outcomes(&mut self, bite: usize, now: Timestamp, turn: &mut Turn) -> Vec<Record> {
+        let mut records = self.take_records(0, now, turn);
+        for slot in self.held_back.jobs(bite) {
+            self.take_record(slot, now, turn, &mut records);
+        }
+        records
+    }
+
+    /// What is over and finds no room in the journal.
+    pub fn take_held_back(&mut self) -> Vec<Arc<RunRecord>> {
+        self.runs.drain(..).chain(self.held_back.take_all()).collect()
+    }
+
     /// Takes back records of [`Engine::take_records`] that could not be written. Of each job the
     /// record is made anew after [`Engine::write_again`], as the job is then.
     pub fn unwritten(&mut self, records: Vec<Record>) {

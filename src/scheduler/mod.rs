@@ -4,6 +4,7 @@
 //! It waits for no disk. While a write is under way it decides nothing, since all decisions stand
 //! on what is written before them, but it serves snapshots; who only looks asks nobody.
 
+mod end;
 mod measure;
 mod nap;
 mod publish;
@@ -16,14 +17,11 @@ mod wait;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::pin::pin;
 use std::sync::{Arc, RwLockReadGuard};
 use std::time::{Duration, Instant};
 use std::vec;
 
 use async_channel::{Receiver, Sender};
-use async_io::Timer;
-use futures_lite::FutureExt;
 
 use crate::alarm::Alarm;
 use crate::clock::Clock;
@@ -32,7 +30,7 @@ use crate::events::Events;
 use crate::executor::Report;
 use crate::inbox::Letter;
 use crate::job::Job;
-use crate::limits::{Bites, CHANGES_WAITING_MAX, TURN_SLEEP_MILLIS_MAX};
+use crate::limits::{Bites, CHANGES_WAITING_MAX};
 use crate::metrics::Metrics;
 use crate::shared::Owned;
 use crate::store::{DiskEvent, Finished, Position, Store};
@@ -254,89 +252,5 @@ impl Scheduler {
             && self.deferred.is_empty()
             && self.parts.store.writing_since().is_none();
         matches!(self.order, Some(Order::End(deadline)) if is_quiet || self.parts.clock.now().steady >= deadline)
-    }
-
-    /// Answers who still waits, and leaves `jobs.json` as the only file.
-    ///
-    /// # Errors
-    ///
-    /// What could not be saved.
-    pub async fn save(mut self) -> Result<usize, Fatal> {
-        self.finish().await
-    }
-
-    async fn finish(&mut self) -> Result<usize, Fatal> {
-        for event in self.untold.by_ref() {
-            tell::event(&event, None, &self.parts.metrics);
-        }
-        self.parts.letters.close();
-        while let Ok(letter) = self.parts.letters.try_recv() {
-            drop(letter);
-        }
-        self.end_writing().await?;
-        let now = self.parts.clock.now();
-        // What came back behind a write that hung.
-        let landed = std::mem::take(&mut self.landed);
-        let metrics = &self.parts.metrics;
-        for (event, took) in turn::land(&mut self.parts.engine.write(), landed, now.wall, metrics) {
-            tell::event(&event, Some(took), metrics);
-        }
-        if self.parts.engine.read().has_unrecorded() {
-            self.parts.store.uncover(now.steady);
-        }
-        while !self.waiting.is_empty() || self.parts.store.is_snapshotting() || self.parts.store.is_writing_history() {
-            self.parts.store.sync(true, self.parts.clock.now().steady);
-            self.take_disk_event().await?;
-        }
-        if let Err(error) = self.parts.store.begin_last_snapshot(self.parts.clock.now()) {
-            tracing::warn!(%error, "empty segments of the journal could not be removed");
-        }
-        while self.parts.store.is_snapshotting() {
-            match self.take_disk_event().await? {
-                Some(Ok(done)) => self.snapshot_done(&done),
-                Some(Err(error)) => return Err(Fatal::Save(error)),
-                None => {}
-            }
-        }
-        Ok(self.parts.engine.read().in_flight())
-    }
-
-    /// Waits until nothing is being written.
-    ///
-    /// # Errors
-    ///
-    /// Why the process has to end at once.
-    pub async fn end_writing(&mut self) -> Result<(), Fatal> {
-        while self.parts.store.writing_since().is_some() {
-            let finished = self.alive_until(self.parts.store.finished()).await.map_err(Fatal::Sync)?;
-            self.take_finished(finished)?;
-        }
-        Ok(())
-    }
-
-    async fn take_disk_event(&mut self) -> Result<Option<io::Result<crate::store::SnapshotDone>>, Fatal> {
-        let event = self.alive_until(self.parts.disk.recv()).await;
-        let event = event.expect("the store's helpers live as long as the store");
-        measure::disk(&self.parts.metrics, &event);
-        let now = self.parts.clock.now();
-        let result = self.parts.store.take_event(event, &self.parts.engine.read(), now).map_err(Fatal::Sync)?;
-        self.answer_synced();
-        Ok(result)
-    }
-
-    /// Waits for what the end needs. The loop is over, but its thread still turns, and a disk that is slow is no reason
-    /// to end the process before everything is saved.
-    async fn alive_until<T>(&self, event: impl Future<Output = T>) -> T {
-        let mut event = pin!(event);
-        loop {
-            self.parts.vitals.turned();
-            let turn = async {
-                Timer::after(Duration::from_millis(TURN_SLEEP_MILLIS_MAX)).await;
-                None
-            };
-            if let Some(event) = async { Some((&mut event).await) }.or(turn).await {
-                return event;
-            }
-        }
     }
 }

@@ -210,7 +210,12 @@ impl Scheduler {
     }
 
     /// Has the records written, and then the attempts made: a killed process must know what it had begun.
-    fn write(&mut self, records: Vec<Record>, starts: Vec<Start>, now: Now) -> Result<Option<Written>, Fatal> {
+    pub(super) fn write(
+        &mut self,
+        records: Vec<Record>,
+        starts: Vec<Start>,
+        now: Now,
+    ) -> Result<Option<Written>, Fatal> {
         for start in &starts {
             let were_busy = self.busy.due().is_some();
             self.late.started(start, were_busy, now.steady);
@@ -242,7 +247,7 @@ impl Scheduler {
     }
 
     /// Makes true what stands on it, and sees what is to be written next.
-    fn conclude(&mut self, written: Written, now: Now) -> Result<(), Fatal> {
+    pub(super) fn conclude(&mut self, written: Written, now: Now) -> Result<(), Fatal> {
         match written {
             Written::Turn { records, result, took } => {
                 measure::write(&self.parts.metrics, took);
@@ -320,8 +325,17 @@ impl Scheduler {
         } else if is_due(parts.store.room_look_due()) && !is_ending {
             parts.store.look_for_room(now.steady);
         }
-        if parts.store.refusal().is_none() && parts.engine.read().has_unwritten() {
+        let is_well = parts.store.refusal().is_none();
+        if is_well && parts.engine.read().has_unwritten() {
             parts.engine.write().write_again();
+        }
+        parts.store.keep_history(now);
+        let lost = if is_well { 0 } else { parts.engine.write().take_lost_runs() };
+        if lost > 0 {
+            tracing::error!(
+                records = lost,
+                "the disk takes nothing and memory holds no more records of runs: they are lost"
+            );
         }
         self.tell_refusal(now);
         let Self { parts, .. } = self;

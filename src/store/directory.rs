@@ -55,6 +55,7 @@ impl Directory {
     }
 
     /// The folder of that name in it. It is made for its owner alone when a file is made in it.
+    #[must_use]
     pub fn inside(&self, name: &str) -> Self {
         let path = self.path.join(name);
         Self { handle: opened(&path), path, is_inside: true, lock: self.lock.clone() }

@@ -27,14 +27,14 @@ impl History {
     /// Takes what came of it. What was not written waits for the next time.
     pub(super) fn ended(&mut self, result: Result<(), Failure>) {
         self.is_running = false;
+        let was_told = std::mem::replace(&mut self.is_told, result.is_err());
         match result {
-            Ok(()) if std::mem::take(&mut self.is_told) => tracing::info!("the history of runs is written again"),
-            Ok(()) => {}
-            Err(failure) if !std::mem::replace(&mut self.is_told, true) => {
+            Err(failure) if !was_told => {
                 let error = io::Error::from(failure);
                 tracing::error!(%error, "the history of runs cannot be written; it is tried again and again");
             }
-            Err(_) => {}
+            Ok(()) if was_told => tracing::info!("the history of runs is written again"),
+            Ok(()) | Err(_) => {}
         }
     }
 }

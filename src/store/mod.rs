@@ -39,6 +39,7 @@ pub use writer::Finished;
 use crate::clock::Now;
 use crate::disk::{DiskFile, Failure};
 use crate::engine::{Engine, Record};
+use crate::job::RunRecord;
 use crate::ledger::Ledger;
 pub use crate::ledger::Position;
 use crate::limits::{Bites, ROOM_LOOK_MILLIS, SYNC_DELAY_MILLIS};
@@ -146,12 +147,24 @@ impl Store {
         }
         for record in &mut records {
             if let Record::Run(run) = record {
-                Arc::make_mut(run).seq = self.next_seq;
-                self.next_seq += 1;
+                self.number(run);
             }
         }
         self.write(Task::Append(records, Box::new(then)), now);
         None
+    }
+
+    /// Hands runs that are over straight to the history, which takes them once a snapshot covers the journal as it is.
+    pub fn push_runs(&mut self, mut runs: Vec<Arc<RunRecord>>) {
+        for run in &mut runs {
+            self.number(run);
+        }
+        self.ledger.push(runs, self.end);
+    }
+
+    fn number(&mut self, run: &mut Arc<RunRecord>) {
+        Arc::make_mut(run).seq = self.next_seq;
+        self.next_seq += 1;
     }
 
     /// Since when something is being written. Nothing else can be until that is taken back.
