@@ -119,6 +119,12 @@ impl Folder {
         Ok(())
     }
 
+    /// Puts segments on the disk of which the jobs need nothing any more: those that are there and can be opened.
+    pub(super) fn sync_covered(&self, numbers: &[u64]) -> Result<(), Failure> {
+        let files = numbers.iter().filter_map(|number| self.disk.open(&segment(*number)).ok());
+        files.into_iter().try_for_each(|file| self.sync_segment(&*file).map_err(Failure::Sync))
+    }
+
     /// Puts a segment on the disk.
     pub(super) fn sync_segment(&self, file: &dyn DiskFile) -> io::Result<()> {
         self.judge(file.sync())

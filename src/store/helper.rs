@@ -242,9 +242,10 @@ fn write_snapshot(
         return Err(io::Error::other("given up: its jobs stopped coming").into());
     }
     file.sync()?;
-    // What a power cut leaves of these is replayed over the new content, so they must not end before it. Those that it
-    // covers hold what the history does not have yet.
-    folder.sync_segments(request.covers.first().copied().unwrap_or(request.from))?;
+    // What a power cut leaves of these is replayed over the new content, so they must not end before it.
+    folder.sync_segments(request.from)?;
+    // Those that it covers hold runs that the history does not have yet.
+    folder.sync_covered(&request.covers)?;
     let basis = Basis { sum: Some(sum), from: request.from };
     let both = [possible.as_slice(), &[basis]].concat();
     folder.write_note(&both)?;
