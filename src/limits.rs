@@ -106,8 +106,11 @@ pub const TURN_DISK_EVENTS_MAX: usize = 4;
 pub const TURN_FIRES_MAX: usize = 128;
 /// How many late records a turn writes down: after a long stop, or a full disk, it may be one of every job.
 pub const TURN_LATE_RECORDS_MAX: usize = 128;
-/// How many lines a turn tells of what a recovery found.
-pub const TURN_RECOVERY_LINES_MAX: usize = 256;
+/// Of how many jobs at once it is written down which instants passed while the service was down.
+pub const OPEN_BITE: usize = 8;
+/// And how long nothing more of that is: of a million jobs it would be gigabytes at once, and most of them fire by
+/// themselves before.
+pub const OPEN_REST_MILLIS: i64 = 10;
 /// How many entries of a growing list lie together; about half a megabyte of jobs.
 pub const BLOCK_ENTRIES: usize = 1_024;
 /// The loop turns at least this often: wall clocks step and machines sleep, and no timer tells.
@@ -325,8 +328,6 @@ pub struct Bites {
     pub fires: usize,
     /// [`TURN_LATE_RECORDS_MAX`].
     pub late_records: usize,
-    /// [`TURN_RECOVERY_LINES_MAX`].
-    pub recovery_lines: usize,
     /// [`SNAPSHOT_CHUNK_JOBS`].
     pub chunk_jobs: usize,
     /// [`SNAPSHOT_PIECE_BYTES`].
@@ -340,7 +341,6 @@ impl Default for Bites {
             reports: TURN_REPORTS_MAX,
             fires: TURN_FIRES_MAX,
             late_records: TURN_LATE_RECORDS_MAX,
-            recovery_lines: TURN_RECOVERY_LINES_MAX,
             chunk_jobs: SNAPSHOT_CHUNK_JOBS,
             piece_bytes: SNAPSHOT_PIECE_BYTES,
         }

@@ -38,7 +38,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 pub use coming::{Coming, coming};
@@ -51,6 +51,7 @@ pub use plan::new_job;
 pub use record::Record;
 
 use crate::job::{Job, JobId, Phase, Progress, RunRecord};
+use crate::limits::{OPEN_BITE, OPEN_REST_MILLIS};
 use account::close_down;
 use heap::DueHeap;
 use held_back::HeldBack;
@@ -80,6 +81,13 @@ pub struct Engine {
     late: VecDeque<Slot>,
     /// Jobs whose records could not be written.
     unwritten: BTreeSet<Slot>,
+    /// What the recovery found, by job; it goes with the job's next record.
+    found: HashMap<Slot, Vec<Event>>,
+    found_at: Timestamp,
+    /// Jobs of which instants passed while the service was down. What became of these is written down little by little
+    /// where nothing else happens to them: it may be so of all.
+    open: VecDeque<Slot>,
+    open_due: Timestamp,
     /// What is over since the last records were taken, in the order in which it was.
     runs: Vec<Arc<RunRecord>>,
     held_back: HeldBack,
@@ -103,6 +111,10 @@ impl Engine {
             changed: Vec::new(),
             late: VecDeque::new(),
             unwritten: BTreeSet::new(),
+            found: HashMap::new(),
+            found_at: Timestamp::UNIX_EPOCH,
+            open: VecDeque::new(),
+            open_due: Timestamp::UNIX_EPOCH,
             runs: Vec::new(),
             held_back: HeldBack::default(),
             is_loading: false,
@@ -176,7 +188,8 @@ impl Engine {
         if !self.changed.is_empty() || !self.late.is_empty() || self.can_dispatch() {
             return Some(now);
         }
-        self.next_due().map(|due| due.max(now))
+        let open_due = Some(self.open_due).filter(|_| !self.open.is_empty() && self.unwritten.is_empty());
+        self.next_due().into_iter().chain(open_due).min().map(|due| due.max(now))
     }
 
     /// What has changed since the last call by itself, one record a job, in the order of the changes, and what is over
@@ -202,15 +215,34 @@ impl Engine {
         }
         if self.unwritten.is_empty() {
             records.extend(self.held_back.take_of_none().into_iter().map(Record::Run));
+            self.take_open(now, turn, &mut records);
         }
         records
+    }
+
+    /// A few of those that are open, each some milliseconds.
+    fn take_open(&mut self, now: Timestamp, turn: &mut Turn, records: &mut Vec<Record>) {
+        let rest = SignedDuration::from_millis(OPEN_REST_MILLIS);
+        // The clock may have stepped back.
+        if self.open.is_empty() || (now < self.open_due && self.open_due.duration_since(now) <= rest) {
+            return;
+        }
+        self.open_due = now.saturating_add(rest).unwrap_or(now);
+        for _ in 0..OPEN_BITE {
+            let Some(slot) = self.open.pop_front() else { break };
+            let is_open = |entry: &Entry| entry.job.progress.enabled && entry.job.progress.state.missed_from.is_some();
+            if self.table.find(slot).is_some_and(is_open) {
+                self.take_record(slot, now, turn, records);
+            }
+        }
     }
 
     /// The same of what is over alone, each beside its job: at the end, when a snapshot shows all else. Empty where
     /// there is nothing.
     pub fn take_outcomes(&mut self, bite: usize, now: Timestamp, turn: &mut Turn) -> Vec<Record> {
         let mut records = self.take_records(0, now, turn);
-        for slot in self.held_back.jobs(bite) {
+        let found: Vec<Slot> = self.found.keys().copied().take(bite).collect();
+        for slot in found.into_iter().chain(self.held_back.jobs(bite)) {
             self.take_record(slot, now, turn, &mut records);
         }
         records
@@ -218,7 +250,9 @@ impl Engine {
 
     /// What is over and finds no room in the journal.
     pub fn take_held_back(&mut self) -> Vec<Arc<RunRecord>> {
-        self.runs.drain(..).chain(self.held_back.take_all()).collect()
+        let mut found: Vec<Event> = std::mem::take(&mut self.found).into_values().flatten().collect();
+        let found = found.iter_mut().filter_map(|event| event.take_record(self.found_at)).map(Arc::new);
+        self.runs.drain(..).chain(self.held_back.take_all()).chain(found).collect()
     }
 
     /// Takes back records of [`Engine::take_records`] that could not be written. Of each job the
@@ -257,6 +291,9 @@ impl Engine {
         let entry = self.table.at_mut(slot);
         entry.unrecorded = Unrecorded::No;
         let from = turn.events.len();
+        if !self.found.is_empty() {
+            turn.events.extend(self.found.remove(&slot).into_iter().flatten());
+        }
         close_down(&mut entry.job, now, &mut turn.events);
         let Job { spec, progress } = &entry.job;
         records.push(Record::Progress { id: spec.id.clone(), progress: Box::new(progress.clone()) });
@@ -288,6 +325,10 @@ impl Engine {
                 self.enabled -= usize::from(self.table.at(slot).is_counted);
                 let unrecorded = self.table.at(slot).unrecorded;
                 debug_assert!(unrecorded != Unrecorded::Changed, "records are taken before commands are applied");
+                for event in self.found.remove(&slot).iter_mut().flatten() {
+                    let run = event.take_record(self.found_at);
+                    run.into_iter().for_each(|run| self.held_back.add_of_none(run.into()));
+                }
                 self.held_back.let_go(slot);
                 self.table.remove(&id);
                 true

@@ -1,7 +1,5 @@
 //! The first thing after a start: what passed while nobody looked.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 
 use super::account::drop_catch_up;
@@ -9,34 +7,39 @@ use super::attempt::{cut_short, end, retry_at, wait_for_retry};
 use super::calendar::plan_after_restart;
 use super::fire::{end_pause, follow_up};
 use super::table::{Place, Slot, Unrecorded};
-use super::{Engine, Event, Missed, Turn, Verdict};
+use super::{Engine, Event, Missed, Verdict};
 use crate::job::{ErrorClass, GoDuration, Job, Phase, Progress, State};
 
 const INTERRUPTED: &str = "interrupted by a restart";
 
 impl Engine {
     /// Brings all jobs from where the last process left them to `now`. To be called once, after
-    /// all records of the store were applied and before the first turn. What changed goes into records bite by bite,
-    /// but for a new plan that is all that did: after a crash the next recovery makes one as good. Says whether there
-    /// is such a one, for a snapshot to show.
-    pub fn recover(&mut self, now: Timestamp, turn: &mut Turn) -> bool {
+    /// all records of the store were applied and before the first turn. What changed goes into records bite by bite, and
+    /// is told then, but for a new plan that is all that did: after a crash the next recovery makes one as good. Says
+    /// whether there is such a one, for a snapshot to show.
+    pub fn recover(&mut self, now: Timestamp) -> bool {
         self.is_loading = false;
+        self.found_at = now;
         let mut has_new_plan = false;
         let slots: Vec<Slot> = self.table.slots().collect();
         for slot in slots {
             let mut job = self.table.at(slot).job.clone();
-            let events = turn.events.len();
-            recovered(&mut job, now, &mut turn.events);
-            let is_told = turn.events.len() > events;
-            if is_told || is_found_once(&self.table.at(slot).job.progress, &job.progress) {
+            let mut events = Vec::new();
+            recovered(&mut job, now, &mut events);
+            if !events.is_empty() || is_found_once(&self.table.at(slot).job.progress, &job.progress) {
                 self.change(slot, |present| present.progress = job.progress);
-                let records = turn.events[events..].iter_mut().filter_map(|event| event.take_record(now));
-                self.held_back.add(slot, records.map(Arc::new));
             } else {
                 let present = &mut self.table.at_mut(slot).job.progress;
                 has_new_plan |= *present != job.progress;
                 *present = job.progress;
                 self.index(slot);
+            }
+            if !events.is_empty() {
+                self.found.insert(slot, events);
+            }
+            let Progress { enabled, ref state, .. } = self.table.at(slot).job.progress;
+            if enabled && state.missed_from.is_some() {
+                self.open.push_back(slot);
             }
         }
         self.queue_by_age();
@@ -72,9 +75,7 @@ impl Engine {
 fn is_found_once(before: &Progress, after: &Progress) -> bool {
     let begins_now = before.next_run_at.is_none() && before.state.anchor != after.state.anchor;
     let found = |state: &State| (state.fired, state.held, state.catch_up.clone(), state.runs_going.clone());
-    // How many instants passed is found out when its record is made.
-    let has_passed = after.enabled && after.state.missed_from.is_some();
-    begins_now || has_passed || before.enabled != after.enabled || found(&before.state) != found(&after.state)
+    begins_now || before.enabled != after.enabled || found(&before.state) != found(&after.state)
 }
 
 fn recovered(job: &mut Job, now: Timestamp, events: &mut Vec<Event>) {

@@ -23,9 +23,6 @@ impl Scheduler {
     }
 
     pub(super) async fn finish(&mut self) -> Result<usize, Fatal> {
-        for event in self.untold.by_ref() {
-            tell::event(&event, None, &self.parts.metrics);
-        }
         self.parts.letters.close();
         while let Ok(letter) = self.parts.letters.try_recv() {
             drop(letter);

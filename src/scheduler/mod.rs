@@ -19,13 +19,12 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, RwLockReadGuard};
 use std::time::{Duration, Instant};
-use std::vec;
 
 use async_channel::{Receiver, Sender};
 
 use crate::alarm::Alarm;
 use crate::clock::Clock;
-use crate::engine::{Engine, Event, Refusal, Start, Token, Turn};
+use crate::engine::{Engine, Refusal, Start, Token};
 use crate::events::Events;
 use crate::executor::Report;
 use crate::inbox::Letter;
@@ -160,8 +159,6 @@ pub struct Scheduler {
     turned_at: Instant,
     /// Attempts that came back while something was being written.
     landed: Vec<Report>,
-    /// What the recovery found and nobody was told yet.
-    untold: vec::IntoIter<Event>,
     /// More jobs were due than one turn takes.
     more_due: bool,
     order: Option<Order>,
@@ -204,7 +201,6 @@ impl Scheduler {
             deferred: VecDeque::new(),
             turned_at,
             landed: Vec::new(),
-            untold: Vec::new().into_iter(),
             more_due: false,
             order: None,
             told_refusal: None,
@@ -227,13 +223,10 @@ impl Scheduler {
     }
 
     fn recover(&mut self) {
-        let mut turn = Turn::default();
         let now = self.parts.clock.now();
-        if self.parts.engine.write().recover(now.wall, &mut turn) {
+        if self.parts.engine.write().recover(now.wall) {
             self.parts.store.uncover(now.steady);
         }
-        // After a long stop it may be a line for every job, so they come bite by bite.
-        self.untold = turn.events.into_iter();
         self.tell_refusal(now);
         self.measure();
     }

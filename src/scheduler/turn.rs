@@ -81,7 +81,7 @@ impl Scheduler {
         for (event, took) in landed {
             tell::event(&event, Some(took), &self.parts.metrics);
         }
-        for event in turn.events.into_iter().chain(self.take_untold()) {
+        for event in turn.events {
             tell::event(&event, None, &self.parts.metrics);
         }
         if let Some(written) = written {
@@ -146,15 +146,6 @@ impl Scheduler {
         }
         self.answer_synced();
         Ok(())
-    }
-
-    fn take_untold(&mut self) -> Vec<Event> {
-        let taken = self.untold.by_ref().take(self.parts.bites.recovery_lines).collect();
-        if self.untold.len() == 0 {
-            // It may have held a line for every job.
-            self.untold = Vec::new().into_iter();
-        }
-        taken
     }
 
     /// Plans at most one command for a job, so that each is planned on a state that is true. Their records

@@ -102,7 +102,7 @@ impl Scheduler {
 
     /// How long nothing has to be done; `None` where there is something to do now.
     pub fn sleep(&self) -> Option<Duration> {
-        if self.more_due || !self.deferred.is_empty() || self.untold.len() > 0 {
+        if self.more_due || !self.deferred.is_empty() {
             return None;
         }
         let bound = Duration::from_millis(TURN_SLEEP_MILLIS_MAX);

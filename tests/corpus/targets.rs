@@ -252,9 +252,9 @@ fn live(records: Vec<Record>) {
     }
     let mut now = NOW;
     let mut turn = Turn::default();
-    engine.recover(now, &mut turn);
+    engine.recover(now);
     // What it only plans anew goes into no record.
-    follower.recover(now, &mut Turn::default());
+    follower.recover(now);
     for _ in 0..4 {
         engine.fire_due(now, 8, &mut turn);
         engine.dispatch(now, usize::MAX, &mut turn);

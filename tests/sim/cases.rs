@@ -176,7 +176,7 @@ fn the_fire_that_an_older_file_shows_comes_then_whatever_our_share_of_the_jitter
     let text = json!({"jobs": [job]}).to_string();
     let mut up = Up::open(&Device::holding([("jobs.json", text.as_bytes())]));
     let mut turn = Turn::default();
-    up.engine.recover(up.clocks.now().wall, &mut turn);
+    up.engine.recover(up.clocks.now().wall);
     assert_eq!(up.engine.next_wake(next), Some(next));
     up.engine.fire_due(next, 1, &mut turn);
     up.engine.dispatch(next, 1, &mut turn);

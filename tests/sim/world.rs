@@ -68,7 +68,6 @@ fn bites(random: &mut Random) -> Bites {
         reports: few(),
         fires: few(),
         late_records: few(),
-        recovery_lines: few(),
         chunk_jobs: few(),
         piece_bytes: 100 * few(),
     }

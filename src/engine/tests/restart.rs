@@ -131,7 +131,7 @@ fn started(records: &[Record], now: Timestamp) -> Engine {
     for record in records {
         engine.apply(record.clone());
     }
-    engine.recover(now, &mut Turn::default());
+    engine.recover(now);
     engine
 }
 

@@ -17,7 +17,7 @@ impl World {
         }
         assert_eq!(jobs_of(&engine), jobs_of(&self.shadow), "records of the past end in the same");
         let mut turn = Turn::default();
-        let has_new_plan = engine.recover(self.now, &mut turn);
+        let has_new_plan = engine.recover(self.now);
         let records = engine.take_records(usize::MAX, self.now, &mut turn);
         self.only_planned.clear();
         if has_new_plan {
