@@ -42,20 +42,22 @@ impl History {
 impl Store {
     /// Has the history written as far as the journal is on the disk, unless the thread is busy: a snapshot writes it too.
     pub(super) fn write_history(&mut self, now: Now) {
-        let is_free = !self.history.is_running && self.snapshot.running.is_none();
-        if is_free && self.ledger.waits(self.sync.done) {
+        if self.is_thread_free() && self.ledger.waits(self.sync.done) {
             self.look_at_history(now);
         }
     }
 
     /// Has what is too old removed now and then, also where nothing is written.
     pub fn keep_history(&mut self, now: Now) {
-        let is_free = !self.history.is_running && self.snapshot.running.is_none();
         let is_due =
             now.steady.saturating_duration_since(self.history.looked_at) >= Duration::from_secs(HISTORY_LOOK_SECS);
-        if is_free && is_due {
+        if is_due && self.is_thread_free() {
             self.look_at_history(now);
         }
+    }
+
+    fn is_thread_free(&self) -> bool {
+        !self.history.is_running && self.snapshot.running.is_none() && !self.snapshot.is_beginning
     }
 
     fn look_at_history(&mut self, now: Now) {

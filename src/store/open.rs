@@ -176,6 +176,7 @@ impl Store {
             },
             snapshot: Snapshots {
                 running: None,
+                is_beginning: false,
                 basis: found.basis,
                 is_noted: journal.is_some(),
                 segment: Segment::Covered,

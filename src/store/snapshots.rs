@@ -21,6 +21,8 @@ use crate::limits::{
 #[derive(Debug)]
 pub(super) struct Snapshots {
     pub(super) running: Option<Running>,
+    /// One begins as soon as its segment is there.
+    pub(super) is_beginning: bool,
     /// What the journal stands on.
     pub(super) basis: Basis,
     /// The note of that is there, without which no segment may stand on it.
@@ -102,6 +104,7 @@ impl Store {
         if is_there {
             return Some(Written::Snapshot(self.begin_snapshot_with(Ok(()), now)));
         }
+        self.snapshot.is_beginning = true;
         let segment = self.new_segment(WantedFor::Snapshot);
         self.write(segment, now.steady);
         None
@@ -110,6 +113,7 @@ impl Store {
     /// The segment is there, or not: then it is tried again. Where the folder itself is the cause, changes are
     /// refused until then, because what is appended now may be nowhere after a restart.
     pub(super) fn begin_snapshot_with(&mut self, segment: io::Result<()>, now: Now) -> io::Result<()> {
+        self.snapshot.is_beginning = false;
         if let Err(error) = segment {
             self.snapshot.last_end = now.steady;
             self.snapshot.last_took = Duration::ZERO;

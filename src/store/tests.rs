@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod edits;
 mod fsyncs;
+mod history;
 mod large;
 mod lines;
 mod mistakes;

@@ -230,8 +230,15 @@ impl Up {
         }
     }
 
+    pub(super) fn await_history(&mut self) {
+        while self.store.is_writing_history() {
+            self.take_event();
+        }
+    }
+
     /// A whole snapshot.
     pub(super) fn snapshot(&mut self) -> io::Result<()> {
+        self.await_history();
         self.begin_snapshot()?;
         self.await_snapshot()
     }
@@ -276,6 +283,7 @@ impl Up {
 
     /// The end of a shutdown.
     pub(super) fn finish(mut self) {
+        self.await_history();
         self.store.begin_last_snapshot(now()).expect("own folder");
         if self.store.is_snapshotting() {
             self.await_snapshot().expect("there is room");
