@@ -1,5 +1,7 @@
 //! A record as a line of a segment, and what a question wants to know of one before anybody sees it.
 
+use std::ops::Range;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -57,6 +59,32 @@ pub(super) fn json(line: &str) -> Vec<u8> {
     let mut json = line.as_bytes()[checked_line::HEAD_LEN - 1..].to_vec();
     json[0] = b'{';
     json
+}
+
+/// The part of a text that has the lines of these numbers, where each line has a higher number than the one before.
+pub(super) fn within<'t>(text: &'t str, seqs: &Range<u64>) -> &'t str {
+    let start = begin_of(text, seqs.start);
+    &text[start..begin_of(text, seqs.end).max(start)]
+}
+
+/// Where the first line begins that has this number or a higher one.
+fn begin_of(text: &str, seq: u64) -> usize {
+    let (mut low, mut high) = (0, text.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let begin =
+            text.as_bytes()[low..middle].iter().rposition(|byte| *byte == b'\n').map_or(low, |end| low + end + 1);
+        let mut end = begin;
+        let found = text[begin..high].split_inclusive('\n').find_map(|line| {
+            end += line.len();
+            read(line.trim_end())
+        });
+        match found {
+            Some(glance) if glance.seq < seq => low = end,
+            _ => high = begin,
+        }
+    }
+    low
 }
 
 /// The lines of a text without their newlines, to be taken from either end.

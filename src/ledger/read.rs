@@ -111,9 +111,10 @@ fn scan(disk: &dyn Disk, segment: &Segment, best: &mut Best<'_>) -> io::Result<(
         }
         is_ordered = index.is_ordered();
     }
+    let text = if is_ordered { line::within(&text, &best.wanted.seqs) } else { &text };
     match best.wanted.order {
-        Order::NewestFirst => best.take(line::lines(&text).rev(), is_ordered),
-        Order::OldestFirst => best.take(line::lines(&text), is_ordered),
+        Order::NewestFirst => best.take(line::lines(text).rev(), is_ordered),
+        Order::OldestFirst => best.take(line::lines(text), is_ordered),
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Every question has the answer that a look at all records one by one gives.
 
-use super::super::{Ledger, Query};
+use super::super::{Ledger, Query, line};
 use super::device::{Device, Dice};
 use super::world::{all, at, id, large, open, position, record, run_id, seq, seqs, with_status, write};
 use crate::job::{RunRecord, Status};
@@ -141,6 +141,26 @@ fn what_came_after_a_number_comes_the_oldest_first() {
                 after = next;
             }
             assert_eq!(found, (from + 1..=300).collect::<Vec<_>>(), "from {from} by {limit}");
+        }
+    }
+}
+
+#[test]
+fn the_lines_of_some_numbers_are_found_between_damaged_ones() {
+    let mut text = Vec::new();
+    (1..=20).for_each(|seq| line::write(&mut text, &record(2 * seq)));
+    let whole = String::from_utf8(text).expect("a text");
+    let line_len = whole.len() / 20;
+    for damaged in [0..0, 0..3, 7..8, 5..15, 18..20, 0..20] {
+        let mut lines: Vec<_> = whole.lines().map(str::to_owned).collect();
+        lines[damaged.clone()].fill("x".repeat(line_len));
+        let text = lines.join("\n") + "\n";
+        let seqs = |text: &str| -> Vec<_> { line::lines(text).filter_map(line::read).map(|line| line.seq).collect() };
+        for start in 0..43 {
+            for end in [0, start, start + 1, start + 9, u64::MAX] {
+                let expected: Vec<_> = seqs(&text).into_iter().filter(|seq| (start..end).contains(seq)).collect();
+                assert_eq!(seqs(line::within(&text, &(start..end))), expected, "{start}..{end} without {damaged:?}");
+            }
         }
     }
 }
