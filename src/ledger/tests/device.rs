@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -23,6 +24,7 @@ struct Inner {
     is_full: bool,
     syncs_fail: bool,
     changes: u64,
+    reads: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -64,6 +66,7 @@ impl Device {
             is_full: false,
             syncs_fail: false,
             changes: 0,
+            reads: 0,
         })))
     }
 
@@ -122,6 +125,11 @@ impl Device {
     /// How many operations changed something.
     pub(super) fn changes(&self) -> u64 {
         self.inner().changes
+    }
+
+    /// How many files were read.
+    pub(super) fn reads(&self) -> u64 {
+        self.inner().reads
     }
 
     pub(super) fn files(&self) -> BTreeMap<String, Vec<u8>> {
@@ -193,11 +201,14 @@ impl Disk for Mount {
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         let content = self.content(name)?;
-        Ok(self.device.inner().contents[content].seen.clone())
+        let mut inner = self.device.inner();
+        inner.reads += 1;
+        Ok(inner.contents[content].seen.clone())
     }
 
     fn len(&self, name: &str) -> io::Result<u64> {
-        Ok(self.read(name)?.len() as u64)
+        let content = self.content(name)?;
+        Ok(self.device.inner().contents[content].seen.len() as u64)
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
@@ -290,8 +301,9 @@ impl DiskFile for Handle {
                 content.loose.clear();
                 return Err(io::Error::other("EIO"));
             }
-            content.durable = content.seen.clone();
-            content.loose.clear();
+            for change in mem::take(&mut content.loose) {
+                change.apply(&mut content.durable);
+            }
             Ok(())
         })
     }

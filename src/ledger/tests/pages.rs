@@ -85,6 +85,27 @@ fn a_page_shows_what_its_filters_let_through_from_memory_and_from_files() {
 }
 
 #[test]
+fn a_question_reads_no_more_than_it_must() {
+    let device = Device::new(1);
+    let ledger = open(&device);
+    let of_rare = |seq| RunRecord { job_id: id("rare"), ..large(seq, 20_000) };
+    write(&ledger, (1..=60).map(|seq| if seq == 7 { of_rare(seq) } else { large(seq, 20_000) }), at(60));
+    drop(ledger);
+    let ledger = open(&device);
+    let reads = |query: &Query| {
+        let before = device.reads();
+        ledger.page(query).expect("it can be read");
+        device.reads() - before
+    };
+    let recent = Query { limit: 2, ..Query::default() };
+    assert_eq!(reads(&recent), 1);
+    assert_eq!(reads(&Query { after: Some(10), ..recent.clone() }), 1);
+    let rare = Query { job: Some(id("rare")), ..recent };
+    assert_eq!(reads(&rare), 20, "nothing is known of any");
+    assert_eq!(reads(&rare), 2, "the one that has it, and the one that is written to");
+}
+
+#[test]
 fn a_line_is_the_json_of_its_record_wherever_it_is() {
     let ledger = open(&Device::new(1));
     let text =

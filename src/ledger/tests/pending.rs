@@ -53,6 +53,8 @@ fn a_full_disk_costs_nothing_until_too_much_waits() {
         assert!(matches!(ledger.write(position(1, 2), at(0)), Err(Failure::Other(_))));
         assert!(matches!(ledger.settle(2, at(0)), Err(Failure::Other(_))));
         assert_eq!(all(&ledger, 4), (1..=20).rev().collect::<Vec<_>>());
+        let lens: u64 = device.files().values().map(|content| content.len() as u64).sum();
+        assert_eq!(lens, ledger.figures().bytes, "what was written in part is cut");
     }
     device.set_full(false);
     ledger.write(position(1, 2), at(0)).expect("there is room");
