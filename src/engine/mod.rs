@@ -215,8 +215,9 @@ impl Engine {
                 let unrecorded = self.table.at(slot).unrecorded;
                 debug_assert!(unrecorded != Unrecorded::Changed, "records are taken before commands are applied");
                 for event in self.found.remove(&slot).iter_mut().flatten() {
-                    let run = event.take_record(self.found_at);
-                    run.into_iter().for_each(|run| self.held_back.add_of_none(run.into()));
+                    if let Some(run) = event.take_record(self.found_at) {
+                        self.held_back.add_of_none(run.into());
+                    }
                 }
                 self.held_back.let_go(slot);
                 self.table.remove(&id);

@@ -73,7 +73,10 @@ impl Directory {
             result => result?,
         }
         let outer = self.path.parent().unwrap_or(Path::new("/"));
-        File::open(outer)?.sync_all()
+        File::open(outer).and_then(|outer| outer.sync_all()).inspect_err(|_| {
+            // What is made next in it would rely on its name.
+            let _ = fs::remove_dir(&self.path);
+        })
     }
 
     /// The folder itself; `None` while there is none.
