@@ -208,6 +208,8 @@ pub const EVENTS_JOBS_MAX: usize = 100;
 pub const EVENTS_SCAN_MAX: usize = 256;
 /// How many ended runs one is sent who was away for long; they wait in memory until he has taken them.
 pub const EVENTS_MISSED_MAX: usize = 4_096;
+/// How much they are as text.
+pub const EVENTS_MISSED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// A stream says something at least this often: common proxies drop a connection that is silent for 30 to 60 s.
 pub const EVENTS_HEARTBEAT_SECS: u64 = 15;
 /// How often a stream looks whether its key is still in force.
@@ -307,6 +309,13 @@ pub const HISTORY_SEGMENT_BYTES_MIN: u64 = 64 * 1024;
 pub const HISTORY_SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// No segment spans more than such a part of the age that is kept, and so much longer do its oldest records stay.
 pub const HISTORY_AGE_PARTS: i32 = 10;
+/// How many questions to the history are looked for at a time; more wait. Each reads files, on threads that others need
+/// too.
+pub const HISTORY_QUESTIONS_MAX: usize = 4;
+/// How many records a page of the history holds at most.
+pub const HISTORY_LIMIT_MAX: usize = 1_000;
+/// How many where nobody says.
+pub const HISTORY_LIMIT_DEFAULT: usize = 100;
 /// A page of the history ends early at about this much text.
 pub const HISTORY_PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Records that wait for the history's files in memory: an hour of some thirty runs a second. Past this the oldest are

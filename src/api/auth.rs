@@ -4,7 +4,7 @@ use trillium::{Conn, Handler, Headers, KnownHeaderName, Method, Status};
 
 use super::error::ApiError;
 use super::reply::Reply;
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, fingerprint};
 use crate::limits;
 
 /// Lets a request pass, or answers it.
@@ -64,6 +64,11 @@ pub(super) fn key_of(headers: &Headers) -> Option<&[u8]> {
     let authorization = all("Authorization").filter_map(|value| of_scheme(value.as_ref()));
     let own_header = all("X-API-Key").map(|value| value.as_ref().trim_ascii());
     authorization.chain(own_header).find(|key| !key.is_empty())
+}
+
+/// What stands for that key in the record of a run.
+pub(super) fn fingerprint_of(headers: &Headers) -> Option<Box<str>> {
+    key_of(headers).map(fingerprint)
 }
 
 fn of_scheme(value: &[u8]) -> Option<&[u8]> {

@@ -8,9 +8,12 @@ use futures_lite::FutureExt;
 use serde::de::DeserializeOwned;
 use trillium::{Conn, Handler};
 use trillium_router::RouterConnExt;
+use uuid::Uuid;
 
+use super::auth::fingerprint_of;
 use super::error::ApiError;
 use super::reply::Reply;
+use super::runs::no_such_run;
 use super::{Api, body};
 
 /// What an endpoint may know of a request.
@@ -28,6 +31,21 @@ impl Request<'_> {
     pub fn id(&self) -> Result<String, ApiError> {
         let raw = self.conn.param("id").unwrap_or_default();
         percent_decoded(raw).ok_or_else(|| ApiError::not_found("no job has such an id"))
+    }
+
+    /// The `{run_id}` of the path.
+    ///
+    /// # Errors
+    ///
+    /// Not found, if it is no UUID.
+    pub(super) fn run_id(&self) -> Result<Uuid, ApiError> {
+        let raw = self.conn.param("run_id").unwrap_or_default();
+        Uuid::try_parse(raw).map_err(|_| no_such_run())
+    }
+
+    /// The fingerprint of the key that came with it.
+    pub(super) fn fingerprint(&self) -> Option<Box<str>> {
+        fingerprint_of(self.conn.request_headers())
     }
 
     /// The query's parameters in their order, decoded.

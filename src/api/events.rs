@@ -66,8 +66,7 @@ impl<S: SseHandler> Endpoint<S> {
         if conn.method() == Method::Head {
             return Ok(None);
         }
-        // The runs that ended while a client was away are not kept yet.
-        let missed = |_seq| async { Vec::new() };
+        let missed = |seq| self.api.history.missed(seq);
         let reader = self.api.events.subscribe(filter, last, conn.peer_ip(), missed).await.map_err(refused)?;
         // There is a key, or the request would not have come here.
         let pass = self.api.keys.pass(key_of(headers).unwrap_or_default());
@@ -168,11 +167,9 @@ fn filter<'a>(pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Resu
         match name.as_ref() {
             "job" if jobs.len() == EVENTS_JOBS_MAX => return Err(refuse(&format!("at most {EVENTS_JOBS_MAX} jobs"))),
             "job" => jobs.push(JobId::parse(&value).map_err(|_| refuse("ids of jobs"))?),
-            "status" => statuses.push(
-                job::Status::parse(&value)
-                    .filter(|status| !matches!(status, job::Status::Unset | job::Status::Paused))
-                    .ok_or_else(|| refuse("success, failed, timeout, skipped and missed"))?,
-            ),
+            "status" => {
+                statuses.push(job::Status::parse_end(&value).ok_or_else(|| refuse(job::Status::ENDS))?);
+            }
             _ => {}
         }
     }

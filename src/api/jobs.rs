@@ -12,7 +12,7 @@ use super::error::ApiError;
 use super::list;
 use super::reply::Reply;
 use crate::engine::{Command, Refusal, RunNow};
-use crate::job::{self, Invalid, Job, JobDraft, JobId, OverridesDraft, PauseDraft, Shown};
+use crate::job::{self, Invalid, Job, JobDraft, JobId, Origin, Overrides, OverridesDraft, PauseDraft, Shown};
 
 /// What a command on a job is answered with.
 #[derive(Serialize)]
@@ -54,12 +54,18 @@ pub(super) async fn delete(api: &Api, request: Request<'_>) -> Answer {
 
 pub(super) async fn run_now(api: &Api, mut request: Request<'_>) -> Answer {
     let id = id(&request)?;
-    let overrides: Option<OverridesDraft> = request.optional_json(&["url", "headers", "body"]).await?;
-    let overrides = overrides.map(|draft| Arc::new(draft.into_overrides()));
+    let overrides = overrides(&mut request).await?.filter(|overrides| !overrides.is_empty());
     let run_id = Uuid::now_v7();
-    let asked = RunNow { run_id, overrides, ..RunNow::default() };
+    let origin = Origin { key: request.fingerprint(), ..Origin::default() };
+    let asked = RunNow { run_id, overrides: overrides.map(Arc::new), origin, ..RunNow::default() };
     api.jobs.change(Command::RunNow { id, asked }).await?;
     Ok(Reply::json(Status::Ok, &Done { message: "run started", run_id: Some(run_id) }))
+}
+
+/// What a run that is asked for sends in the place of what its job says; `None` where nobody says a word about that.
+pub(super) async fn overrides(request: &mut Request<'_>) -> Result<Option<Overrides>, ApiError> {
+    let draft: Option<OverridesDraft> = request.optional_json(&["url", "headers", "body"]).await?;
+    Ok(draft.map(OverridesDraft::into_overrides))
 }
 
 pub(super) async fn pause(api: &Api, mut request: Request<'_>) -> Answer {

@@ -12,7 +12,6 @@ use crate::events::Events;
 use crate::inbox::Client;
 use crate::job::Defaults;
 use crate::keys::KeyRing;
-use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::vitals::Vitals;
 
@@ -25,6 +24,7 @@ mod error;
 mod events;
 mod frame;
 pub mod guard;
+mod history;
 mod jobs;
 mod list;
 mod preview;
@@ -32,6 +32,7 @@ mod probes;
 mod refusal;
 mod reply;
 mod routes;
+mod runs;
 mod server;
 #[cfg(test)]
 mod testing;
@@ -40,6 +41,7 @@ pub use body::parse as parse_body;
 pub use endpoint::Request;
 pub use error::ApiError;
 use guard::Guard;
+pub use history::History;
 pub use reply::Reply;
 pub use server::Server;
 
@@ -57,7 +59,7 @@ pub struct Api {
     /// The way to the scheduler.
     pub jobs: Client,
     /// The history of runs.
-    pub ledger: Arc<Ledger>,
+    pub history: History,
     /// What happens, for those who listen.
     pub events: Events,
     /// What a job has where it names nothing.

@@ -37,12 +37,18 @@ pub(super) async fn ready(api: &Api, _request: Request<'_>) -> Answer {
 
 /// What a collector draws curves of. Unlike a probe it needs a key: it tells how much is going on.
 pub(super) async fn metrics(api: &Api, _request: Request<'_>) -> Answer {
+    let history = api.history.figures();
     let seen = Seen {
         connections: api.guard.open(),
         unread: api.guard.unread(),
         keys: api.keys.len(),
         key_reloads: api.keys.changes(),
         is_key_file_unreadable: api.keys.warning().is_some(),
+        history_bytes: history.bytes,
+        history_pending: history.pending,
+        history_lost: history.lost,
+        event_streams: api.events.readers(),
+        event_streams_cut_off: api.events.cut_off(),
     };
     Ok(Reply::text(CONTENT_TYPE, api.metrics.page(&seen)))
 }

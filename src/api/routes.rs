@@ -11,7 +11,7 @@ use super::error::ApiError;
 use super::events::events;
 use super::frame::Frame;
 use super::reply::Reply;
-use super::{Api, jobs, preview, probes};
+use super::{Api, jobs, preview, probes, runs};
 use crate::limits::EVENTS_HEARTBEAT_SECS;
 
 /// `HEAD` is answered where `GET` is, with the same headers; the library leaves out the body.
@@ -34,6 +34,10 @@ pub(super) fn service(api: &Api) -> impl Handler + use<> {
         .any(&READ, "/jobs/:id", endpoint(api, jobs::show))
         .patch("/jobs/:id", endpoint(api, jobs::change))
         .delete("/jobs/:id", endpoint(api, jobs::delete))
+        .any(&READ, "/jobs/:id/runs", endpoint(api, runs::of_job))
+        .any(&READ, "/runs", endpoint(api, runs::list))
+        .any(&READ, "/runs/:run_id", endpoint(api, runs::show))
+        .post("/runs/:run_id/replay", endpoint(api, runs::replay))
         .any(&READ, "/jobs/:id/next", endpoint(api, preview::of_job))
         .post("/schedules/preview", endpoint(api, preview::of_schedule))
         .post("/jobs/:id/run-now", endpoint(api, jobs::run_now))
@@ -53,7 +57,9 @@ async fn no_such_route(conn: Conn) -> Conn {
     let allow = conn.response_headers().get_str(KnownHeaderName::Allow).map(str::to_owned);
     let error = match allow {
         Some(allow) if conn.status() == Some(Status::MethodNotAllowed) => ApiError::method_not_allowed(allow),
-        _ => ApiError::not_found("there is nothing at this path; jobs are at /jobs and /jobs/{id}"),
+        _ => {
+            ApiError::not_found("there is nothing at this path; jobs are at /jobs and /jobs/{id}, their runs at /runs")
+        }
     };
     Reply::from(error).put(conn)
 }

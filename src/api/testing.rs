@@ -15,7 +15,7 @@ use tracing::{Event, Metadata, Subscriber};
 use trillium::{Conn, Handler, Info, Upgrade};
 
 use super::guard::{Deadlines, Guard};
-use super::{Api, Server};
+use super::{Api, History, Server};
 use crate::clock;
 use crate::config::Host;
 use crate::engine::{self, Engine};
@@ -57,7 +57,7 @@ pub(super) fn api() -> Api {
         // Nobody reads these letters: whoever writes one is told that the service is about to end.
         jobs: inbox(share(engine).1).0,
         events: Events::new(Timestamp::UNIX_EPOCH, 0),
-        ledger: Arc::new(ledger),
+        history: History::new(Arc::new(ledger)),
         defaults,
         clock: clock::now,
     }

@@ -13,7 +13,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{Daemon, EXIT_CONFIG, Scheduler};
 use crate::api::guard::{Deadlines, Guard};
-use crate::api::{Api, Server};
+use crate::api::{Api, History, Server};
 use crate::clock::{self, Clock, Machine};
 use crate::config::Config;
 use crate::disk::Disk;
@@ -127,7 +127,7 @@ impl Daemon {
             guard: Guard::new(Deadlines::default(), connections),
             jobs: client.clone(),
             events: events.clone(),
-            ledger,
+            history: History::new(ledger),
             defaults,
             clock: clock::now,
         };

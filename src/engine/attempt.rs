@@ -87,6 +87,7 @@ fn begin_attempt(job: &mut Job, run: Uuid, token: Token, now: Timestamp) -> Opti
         trigger: run.trigger,
         attempt: run.attempts,
         scheduled_at: run.scheduled_at,
+        replay_of: run.origin.replay_of,
         lateness: now.duration_since(run.due_at),
     })
 }

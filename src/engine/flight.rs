@@ -28,6 +28,8 @@ pub struct Start {
     pub attempt: u32,
     /// The instant of the schedule that the run is for.
     pub scheduled_at: Timestamp,
+    /// The run that this one repeats.
+    pub replay_of: Option<Uuid>,
     /// How much later than the run was due this attempt begins; of the first one, how late the
     /// run is. Below zero after a clock stepped back.
     pub lateness: SignedDuration,

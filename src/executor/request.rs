@@ -120,7 +120,8 @@ fn add_own_headers(headers: &mut HeaderMap, attempt: &Start) -> Result<(), Strin
         ("x-ksana-attempt", attempt.attempt.to_string()),
         ("traceparent", traceparent(attempt)),
     ];
-    for (name, value) in own {
+    let replay_of = attempt.replay_of.map(|run| ("x-ksana-replay-of", run.to_string()));
+    for (name, value) in own.into_iter().chain(replay_of) {
         let (_, value) = check_header(name, &value)?;
         headers.insert(HeaderName::from_static(name), value);
     }

@@ -44,6 +44,11 @@ pub struct Overrides {
 }
 
 impl Overrides {
+    /// Whether all is left as the job says it.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// How long all of it is together.
     pub fn bytes(&self) -> usize {
         let headers = self.headers.iter().flatten().map(|(name, value)| name.len() + value.len());

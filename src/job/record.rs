@@ -163,6 +163,14 @@ impl Trigger {
 }
 
 impl Status {
+    /// Those that a run ends with, for people.
+    pub const ENDS: &str = "success, failed, timeout, skipped and missed";
+
+    /// The status with that text, where it is one that a run ends with.
+    pub fn parse_end(text: &str) -> Option<Self> {
+        Self::parse(text).filter(|status| !matches!(status, Self::Unset | Self::Paused))
+    }
+
     /// Whether people look for runs that ended so when something went wrong. Their records are kept longer than those
     /// of what went its way: a success, or a fire that met a run and was skipped, as its job asks for.
     pub fn is_failure(self) -> bool {

@@ -1,6 +1,7 @@
 //! Who may come in: the keys of a file that may change at any moment, published as a whole.
 
 mod file;
+mod fingerprint;
 mod first;
 mod keeper;
 mod pass;
@@ -15,6 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use keeper::{Look, Without};
 
 pub use file::is_mount_point;
+pub use fingerprint::fingerprint;
 pub use first::ensure_default;
 pub use pass::Pass;
 pub use set::KeySet;

@@ -11,7 +11,7 @@ use super::segment::Stream;
 use crate::job::{JobId, RunRecord, Status};
 
 /// Which records are wanted, the newest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
     /// Those of this job only.
     pub job: Option<JobId>,

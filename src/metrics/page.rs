@@ -17,6 +17,16 @@ pub struct Seen {
     pub key_reloads: u64,
     /// Whether the key file cannot be read.
     pub is_key_file_unreadable: bool,
+    /// The size of the history of runs.
+    pub history_bytes: u64,
+    /// Its records that are still to be written.
+    pub history_pending: usize,
+    /// Its records that were given up.
+    pub history_lost: u64,
+    /// Who listens to events.
+    pub event_streams: usize,
+    /// Who was too slow for them.
+    pub event_streams_cut_off: u64,
 }
 
 impl Metrics {
@@ -28,7 +38,9 @@ impl Metrics {
         self.write_runs(&mut text);
         self.write_jobs(&mut text);
         self.write_store(&mut text);
+        write_history(&mut text, seen);
         self.write_clients(&mut text, seen);
+        write_events(&mut text, seen);
         process::write(&mut text, self.began);
         text.into_string()
     }
@@ -108,6 +120,20 @@ impl Metrics {
     }
 }
 
+fn write_history(text: &mut Text, seen: &Seen) {
+    text.one("ksana_history_bytes", Gauge, "The size of the history of runs.", seen.history_bytes);
+    let help = "Records of runs that wait to be written to the history.";
+    text.one("ksana_history_records_pending", Gauge, help, seen.history_pending);
+    let help = "Records of runs that were given up because too many waited.";
+    text.one("ksana_history_records_lost_total", Counter, help, seen.history_lost);
+}
+
+fn write_events(text: &mut Text, seen: &Seen) {
+    text.one("ksana_event_streams", Gauge, "Streams of events that are open.", seen.event_streams);
+    let help = "Streams of events that were ended because their clients were too slow.";
+    text.one("ksana_event_streams_cut_off_total", Counter, help, seen.event_streams_cut_off);
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
@@ -133,7 +159,7 @@ mod tests {
                 assert!(line.starts_with(family), "{line} behind {family}");
             }
         }
-        assert_eq!(families.len(), 30, "{families:?}");
+        assert_eq!(families.len(), 35, "{families:?}");
     }
 
     #[test]

@@ -128,6 +128,7 @@ fn attempt(http: HttpCall, timeout: &str) -> Start {
         trigger: crate::job::Trigger::Schedule,
         attempt: 2,
         scheduled_at: "2025-09-19T11:05:00Z".parse().expect("a time"),
+        replay_of: None,
         lateness: jiff::SignedDuration::ZERO,
     }
 }

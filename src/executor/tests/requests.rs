@@ -51,6 +51,17 @@ fn a_request_carries_what_it_should() {
 }
 
 #[test]
+fn what_is_repeated_names_the_run_that_it_repeats() {
+    let target = Target::saying(OK);
+    let bench = Bench::new(&config(1), Resolver::of_system());
+    let replay = Start { replay_of: Some(Uuid::from_u128(0x5678)), ..attempt(get(target.url("/")), "10s") };
+    assert_eq!(bench.report(replay).outcome, Outcome::success());
+    bench.end();
+    let request = target.only_request();
+    assert!(request.contains("\r\nX-Ksana-Replay-Of: 00000000-0000-0000-0000-000000005678\r\n"), "{request}");
+}
+
+#[test]
 fn a_job_s_own_headers_win() {
     let target = Target::saying(OK);
     let header = |name: &str, value: &str| (name.into(), value.into());

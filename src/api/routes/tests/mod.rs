@@ -40,6 +40,9 @@ fn every_route_is_there() {
         "GET /jobs/%61b",
         "GET /jobs/a/next",
         "HEAD /jobs/%61b/next/?count=3",
+        "GET /jobs/a/runs",
+        "HEAD /jobs/%61b/runs/?status=failed",
+        "GET /runs?job=gone&limit=1",
     ] {
         check(line, 200, None);
     }
@@ -50,6 +53,11 @@ fn every_route_is_there() {
     check("POST /schedules/preview", 400, Some("invalid_json"));
     check("PATCH /jobs/a", 400, Some("invalid_json"));
     check("GET /jobs/%61%2Fb", 404, Some("not_found"));
+    check("GET /jobs/gone/runs", 404, Some("not_found"));
+    for run in ["11111111-2222-7333-8444-555555555555", "none", "%31"] {
+        check(&format!("GET /runs/{run}"), 404, Some("not_found"));
+        check(&format!("POST /runs/{run}/replay"), 404, Some("not_found"));
+    }
     check("GET /health", 200, None);
     check("GET /ready", 200, None);
 }
@@ -86,6 +94,10 @@ fn a_wrong_method_is_405_with_what_is_allowed() {
         ("GET /jobs/a/run-now", "POST"),
         ("POST /jobs/a/next", "GET, HEAD"),
         ("GET /schedules/preview", "POST"),
+        ("POST /jobs/a/runs", "GET, HEAD"),
+        ("POST /runs", "GET, HEAD"),
+        ("DELETE /runs/a", "GET, HEAD"),
+        ("GET /runs/a/replay", "POST"),
         ("POST /health", "GET, HEAD"),
         ("DELETE /ready", "GET, HEAD"),
     ] {
