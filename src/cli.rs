@@ -4,11 +4,14 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::fmt::{self, Write};
 
+use jiff::Timestamp;
+
 use crate::config::VARIABLES;
-use crate::cron;
+use crate::ledger::Query;
+use crate::{cron, runs};
 
 /// What the command line asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Run the service: no argument.
     Serve,
@@ -16,6 +19,8 @@ pub enum Command {
     Check,
     /// `healthcheck`: ask the running service how it is, and end.
     Healthcheck(Probe),
+    /// `runs`: print what came of runs, and end.
+    Runs(Query),
     /// `--help`, `-h`.
     Help,
     /// `--version`, `-V`.
@@ -43,16 +48,19 @@ impl Probe {
 
 /// A command line that asks for nothing that there is. Shown as one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsageError {
-    argument: OsString,
+pub enum UsageError {
+    /// An argument that is unknown or one too many.
+    Unexpected(OsString),
+    /// What is wrong with the arguments of a command.
+    Wrong(String),
 }
 
-/// Reads the arguments that follow the program's name.
+/// Reads the arguments that follow the program's name, at `now`.
 ///
 /// # Errors
 ///
 /// At the first argument that is unknown or one too many; the process should then end with status 2.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>, now: Timestamp) -> Result<Command, UsageError> {
     let mut arguments = arguments.into_iter();
     let Some(argument) = arguments.next() else { return Ok(Command::Serve) };
     let command = match argument.to_str() {
@@ -60,14 +68,15 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
         Some("healthcheck") => match arguments.next() {
             None => return Ok(Command::Healthcheck(Probe::Health)),
             Some(argument) if argument == "--ready" => Command::Healthcheck(Probe::Ready),
-            Some(argument) => return Err(UsageError { argument }),
+            Some(argument) => return Err(UsageError::Unexpected(argument)),
         },
+        Some("runs") => return runs::parse(arguments, now).map(Command::Runs).map_err(UsageError::Wrong),
         Some("--help" | "-h") => Command::Help,
         Some("--version" | "-V") => Command::Version,
-        _ => return Err(UsageError { argument }),
+        _ => return Err(UsageError::Unexpected(argument)),
     };
     match arguments.next() {
-        Some(argument) => Err(UsageError { argument }),
+        Some(argument) => Err(UsageError::Unexpected(argument)),
         None => Ok(command),
     }
 }
@@ -75,11 +84,13 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
 impl fmt::Display for UsageError {
     #[expect(clippy::unnecessary_debug_formatting, reason = "quotes and escapes are wanted")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let argument = &self.argument;
-        write!(
-            f,
-            "unexpected argument {argument:?}; accepted is one of check, healthcheck [--ready], --help, --version, or none to serve"
-        )
+        match self {
+            Self::Unexpected(argument) => write!(
+                f,
+                "unexpected argument {argument:?}; accepted is one of check, healthcheck [--ready], runs, --help, --version, or none to serve"
+            ),
+            Self::Wrong(what) => f.write_str(what),
+        }
     }
 }
 
@@ -95,12 +106,19 @@ pub fn help() -> String {
     let mut text = String::from(
         "Ksana calls HTTP endpoints at the right moment.
 
-Usage: ksana [check | healthcheck [--ready] | --help | --version]
+Usage: ksana [check | healthcheck [--ready] | runs [options] | --help | --version]
 
   (nothing)      runs the service until SIGTERM or SIGINT; SIGHUP reads the key file at once
   check          says what is wrong with the settings and the files, and ends
   healthcheck    asks /health of the running service, as HOST and PORT say, or
                  with --ready asks /ready; ends with 0 if the answer is 200, else with 1
+  runs           prints what came of runs, the newest first, one JSON object a line, from the data folder;
+                 the service need not run
+                   --job ID         those of this job
+                   --status STATUS  success, failed, timeout, skipped or missed
+                   --since TIME     those that ended then or later; --until TIME before; a time of RFC 3339,
+                                    such as 2025-09-19T11:05:00Z, or how long ago, such as 24h or 90m
+                   --limit N        at most so many; 100 by default
   -h, --help     prints this text
   -V, --version  prints the version, and which time zone data is used
 
@@ -129,15 +147,16 @@ mod tests {
     use super::*;
 
     fn parsed(arguments: &[&str]) -> Result<Command, String> {
-        parse(arguments.iter().map(OsString::from)).map_err(|error| error.to_string())
+        parse(arguments.iter().map(OsString::from), Timestamp::UNIX_EPOCH).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn one_argument_or_none() {
+    fn a_command_or_none() {
         assert_eq!(parsed(&[]), Ok(Command::Serve));
         assert_eq!(parsed(&["check"]), Ok(Command::Check));
         assert_eq!(parsed(&["healthcheck"]), Ok(Command::Healthcheck(Probe::Health)));
         assert_eq!(parsed(&["healthcheck", "--ready"]), Ok(Command::Healthcheck(Probe::Ready)));
+        assert!(matches!(parsed(&["runs", "--limit", "3"]), Ok(Command::Runs(Query { limit: 3, .. }))));
         assert_eq!(parsed(&["--help"]), Ok(Command::Help));
         assert_eq!(parsed(&["-h"]), Ok(Command::Help));
         assert_eq!(parsed(&["--version"]), Ok(Command::Version));
@@ -159,6 +178,8 @@ mod tests {
             let told = parsed(arguments).expect_err(named);
             assert!(told.starts_with(&format!("unexpected argument {named}; accepted is")), "{told}");
         }
+        let told = parsed(&["runs", "--limit", "none"]).expect_err("it is no number");
+        assert!(told.starts_with("--limit \"none\" is not valid; accepted is"), "{told}");
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod listen;
 pub mod log;
 pub mod metrics;
 pub mod review;
+pub mod runs;
 pub mod scheduler;
 pub mod shared;
 pub mod store;

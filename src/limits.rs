@@ -312,7 +312,7 @@ pub const HISTORY_AGE_PARTS: i32 = 10;
 /// How many questions to the history are looked for at a time; more wait. Each reads files, on threads that others need
 /// too.
 pub const HISTORY_QUESTIONS_MAX: usize = 4;
-/// How many records a page of the history holds at most.
+/// How many records a page of the history holds at most, where a client asks.
 pub const HISTORY_LIMIT_MAX: usize = 1_000;
 /// How many where nobody says.
 pub const HISTORY_LIMIT_DEFAULT: usize = 100;

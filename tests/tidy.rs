@@ -10,7 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("api", &["alarm", "engine", "events", "inbox", "job", "keys", "ledger", "listen", "metrics", "vitals"]),
     ("check", &["config", "daemon", "engine", "keys", "store"]),
     ("checked_line", &[]),
-    ("cli", &["config", "cron"]),
+    ("cli", &["config", "cron", "ledger", "runs"]),
     ("clock", &[]),
     ("config", &["job", "log"]),
     ("cron", &[]),
@@ -53,6 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("log", &["clock"]),
     ("metrics", &[]),
     ("review", &["engine", "inbox", "job", "shared"]),
+    ("runs", &["config", "job", "ledger", "store"]),
     (
         "scheduler",
         &["alarm", "clock", "engine", "events", "executor", "inbox", "job", "metrics", "shared", "store", "vitals"],

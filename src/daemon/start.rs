@@ -23,7 +23,7 @@ use crate::executor::{self, Executor};
 use crate::inbox::inbox;
 use crate::job::Defaults;
 use crate::keys;
-use crate::ledger::{Bounds, Ledger};
+use crate::ledger::{self, Bounds, Ledger};
 use crate::limits::{Bites, CONNECTIONS_DEFAULT, TURN_SLEEP_MILLIS_MAX};
 use crate::listen::{self, Address, ListenError, Listener};
 use crate::metrics::Metrics;
@@ -171,7 +171,7 @@ impl Scheduler {
 
 /// The history of runs, in a folder of its own.
 fn open_ledger(directory: &Directory, config: &Config) -> Result<Arc<Ledger>, OpenError> {
-    let disk = directory.inside("runs");
+    let disk = directory.inside(ledger::FOLDER);
     let path = disk.path("");
     let bounds = Bounds { bytes: config.history_max_bytes, age: config.history_max_age.to_std() };
     let ledger = Ledger::open(Arc::new(disk), bounds).map_err(|error| OpenError::Io(path, error))?;

@@ -31,6 +31,9 @@ use pending::Pending;
 use segment::{Both, Segment, Stream};
 use write::Files;
 
+/// The folder in a data folder where it lies.
+pub const FOLDER: &str = "runs";
+
 /// Where a turn ends in the journal; ordered as they were written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {

@@ -120,6 +120,30 @@ fn after_a_restart_a_gap_is_told_and_the_stream_goes_on() {
 }
 
 #[test]
+fn after_a_restart_the_runs_that_ended_behind_the_last_id_follow_the_gap() {
+    let (mut ksana, receiver) = (Ksana::start(), Receiver::start());
+    for id in ["a", "b"] {
+        ksana.create(&with(hourly(&receiver.url("/")), &json!({"id": id})));
+    }
+    let run = |ksana: &Ksana, id: &str| ksana.await_run(&ksana.run_now(id));
+    let mut stream = ksana.listen("/events?job=a&status=success");
+    run(&ksana, "a");
+    let last_id = stream.event().id.expect("each event has an id");
+    let mut wanted = vec![run(&ksana, "a")];
+    run(&ksana, "b");
+    wanted.push(run(&ksana, "a"));
+    ksana.kill();
+    ksana.start_again();
+    wanted.push(run(&ksana, "a"));
+    let mut stream = ksana.listen_again("/events?job=a&status=success", &last_id);
+    assert_eq!(stream.event().name.as_deref(), Some("gap"));
+    let told: Vec<Value> = wanted.iter().map(|_| stream.event().json()).collect();
+    assert_eq!(told, wanted, "each once, in the order in which they ended");
+    let last = run(&ksana, "a");
+    assert_eq!(stream.event().json(), last);
+}
+
+#[test]
 fn one_who_never_reads_is_cut_off_and_nobody_waits_for_him() {
     let (ksana, receiver) = (Ksana::start(), Receiver::start());
     ksana.create(&large());

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Builder, Connection, Disk, KEY, Ksana, Page, Receiver, ahead, await_clock, every, hourly, not_tried, now,
-    once, time, with,
+    Answer, Builder, Connection, Disk, KEY, Ksana, Page, Receiver, ahead, await_clock, eventually, every, hourly,
+    not_tried, now, once, time, with,
 };
 
 const TARGET: &str = "http://127.0.0.1:9/";
@@ -112,6 +112,26 @@ fn an_attempt_that_nobody_waits_for_is_counted_as_cancelled() {
     ksana.delete(&deleted).expect(204);
     let page = ksana.await_metric(r#"ksana_attempts_total{outcome="cancelled"}"#, 2);
     page.check(&[(r#"ksana_runs_total{status="failed"}"#, 2), ("ksana_attempt_duration_seconds_count", 0)]);
+}
+
+#[test]
+fn the_history_and_those_who_listen_are_measured() {
+    let (ksana, receiver) = (Ksana::start(), Receiver::start());
+    let names = ["ksana_history_bytes", "ksana_history_records_pending", "ksana_history_records_lost_total"];
+    let page = ksana.metrics();
+    page.check(&names.map(|name| (name, 0)));
+    page.check(&[("ksana_event_streams", 0), ("ksana_event_streams_cut_off_total", 0)]);
+    let stream = ksana.listen("/events");
+    ksana.await_metric("ksana_event_streams", 1);
+    drop(stream);
+    ksana.await_metric("ksana_event_streams", 0);
+    run(&ksana, &job(&receiver.url("/"), &json!({})), "success");
+    let written = || fs::read_dir(ksana.path("data/runs")).into_iter().flatten().flatten();
+    let bytes = eventually("the record to be written", || {
+        let bytes: u64 = written().filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
+        u32::try_from(bytes).ok().filter(|bytes| *bytes > 0)
+    });
+    ksana.await_metric("ksana_history_bytes", bytes).check(&[(names[1], 0), (names[2], 0)]);
 }
 
 #[test]

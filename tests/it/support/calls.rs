@@ -69,6 +69,26 @@ impl Ksana {
         self.post(&format!("/jobs/{id}/{action}"), body)
     }
 
+    /// The records of a list of runs, the newest first.
+    #[track_caller]
+    pub(crate) fn runs(&self, target: &str) -> Vec<Value> {
+        let Value::Array(runs) = self.get(target).expect(200).json() else { panic!("{target} is no list") };
+        runs
+    }
+
+    /// Waits for so many records of a list.
+    pub(crate) fn await_runs(&self, target: &str, count: usize) -> Vec<Value> {
+        eventually(&format!("{count} runs of {target}"), || Some(self.runs(target)).filter(|runs| runs.len() >= count))
+    }
+
+    /// Waits for the end of a run, and gives its record.
+    pub(crate) fn await_run(&self, run_id: &str) -> Value {
+        eventually(&format!("the record of the run {run_id}"), || {
+            let answer = self.get(&format!("/runs/{run_id}"));
+            (answer.status != 404).then(|| answer.expect(200).json())
+        })
+    }
+
     pub(crate) fn await_job(&self, id: &str, what: &str, accept: impl Fn(&Value) -> bool) -> Value {
         eventually(&format!("{what} of the job {id}"), || Some(self.job(id)).filter(|job| accept(job)))
     }
