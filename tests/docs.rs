@@ -13,7 +13,7 @@ const README_ZH: (&str, &str) = ("README.zh-CN.md", include_str!("../README.zh-C
 const ROUTES_SOURCE: &str = include_str!("../src/api/routes.rs");
 
 /// The README's version of the route table.
-const ROUTES: [&str; 15] = [
+const ROUTES: [&str; 19] = [
     "POST /jobs",
     "GET /jobs",
     "GET /jobs/{id}",
@@ -24,6 +24,10 @@ const ROUTES: [&str; 15] = [
     "POST /jobs/{id}/pause",
     "POST /jobs/{id}/resume",
     "GET /jobs/{id}/next",
+    "GET /jobs/{id}/runs",
+    "GET /runs",
+    "GET /runs/{run_id}",
+    "POST /runs/{run_id}/replay",
     "POST /schedules/preview",
     "GET /events",
     "GET /health",
@@ -70,7 +74,9 @@ fn routes_are_those_of_the_code() {
     for line in ROUTES_SOURCE.lines() {
         for (method, call) in calls {
             let path = line.trim().strip_prefix(call).and_then(|rest| rest.split('"').next());
-            found.extend(path.map(|path| format!("{method} {}", path.replace(":id", "{id}"))));
+            found.extend(
+                path.map(|path| format!("{method} {}", path.replace(":id", "{id}").replace(":run_id", "{run_id}"))),
+            );
         }
     }
     assert_eq!(found, ROUTES.iter().map(ToString::to_string).collect());
@@ -195,9 +201,9 @@ fn route_of_curl(line: &str) -> String {
     let url = words.iter().find_map(|word| word.trim_matches('"').strip_prefix("$KSANA")).expect(line);
     let path = url.split('?').next().unwrap_or(url);
     let mut segments: Vec<&str> = path.split('/').collect();
-    if let ["", "jobs", id, ..] = segments[..] {
+    if let ["", list @ ("jobs" | "runs"), id, ..] = segments[..] {
         assert!(!id.is_empty(), "{line}");
-        segments[2] = "{id}";
+        segments[2] = if list == "jobs" { "{id}" } else { "{run_id}" };
     }
     format!("{method} {}", segments.join("/"))
 }
