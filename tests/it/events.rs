@@ -35,7 +35,7 @@ fn await_cut_off(ksana: &Ksana, mut then: impl FnMut(&str)) {
 }
 
 #[test]
-fn changes_of_jobs_and_runs_that_begin_are_told_as_they_happen() {
+fn changes_of_jobs_and_runs_are_told_as_they_happen() {
     let (ksana, receiver) = (Ksana::start(), Receiver::start());
     let mut stream = ksana.listen("/events");
     let created = ksana.create(&with(hourly(&receiver.url("/")), &json!({"id": "a"})));
@@ -47,7 +47,9 @@ fn changes_of_jobs_and_runs_that_begin_are_told_as_they_happen() {
     let data = began.json();
     assert_eq!((&data["run_id"], &data["trigger"]), (&json!(run_id), &json!("manual")));
     assert!(data["lateness_ms"].is_f64() && data["scheduled_at"].is_string() && data["started_at"].is_string());
-    ksana.await_status("a", "success");
+    let ended = stream.event();
+    assert_eq!(ended.what(), "run.ended a");
+    assert_eq!((&ended.json()["run_id"], &ended.json()["status"]), (&json!(run_id), &json!("success")));
     let changed = ksana.patch("a", &json!({"name": "another"})).expect(200).json();
     let told = stream.event();
     assert_eq!((told.name.as_deref(), told.json()), (Some("job.changed"), changed));
@@ -66,9 +68,16 @@ fn a_fire_is_told_with_its_instant() {
     let (ksana, receiver) = (Ksana::start(), Receiver::start());
     let id = ksana.create_id(&every(&receiver.url("/"), "100ms"));
     let mut stream = ksana.listen(&format!("/events?job={id}"));
-    let (first, second) = (stream.event().json(), stream.event().json());
-    assert_eq!(first["trigger"], "schedule");
-    assert!(first["scheduled_at"].as_str() < second["scheduled_at"].as_str(), "{first} {second}");
+    let mut before = String::new();
+    for _ in 0..2 {
+        let (began, ended) = (stream.event(), stream.event());
+        assert_eq!([began.what(), ended.what()], [format!("run.began {id}"), format!("run.ended {id}")]);
+        for told in [began.json(), ended.json()] {
+            assert_eq!(told["trigger"], "schedule");
+            assert!(told["scheduled_at"].as_str() > Some(&before), "{told} after {before}");
+        }
+        before = began.json()["scheduled_at"].as_str().expect("an instant").to_owned();
+    }
 }
 
 #[test]
