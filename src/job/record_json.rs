@@ -96,16 +96,16 @@ fn micros(took: Duration) -> i64 {
     i64::try_from(took.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// Milliseconds to the microsecond. A number of microseconds that a double cannot hold would be longer than 285 years.
-#[expect(clippy::cast_precision_loss, reason = "no duration of a run is as long as 285 years")]
+/// Milliseconds to the microsecond.
+#[expect(clippy::cast_precision_loss, reason = "a double holds the microseconds of 285 years")]
 fn millis(micros: i64) -> f64 {
     micros as f64 / 1_000.0
 }
 
-/// Back from the text of [`millis`].
-#[expect(clippy::cast_possible_truncation, reason = "a float that is too large becomes the largest number")]
+/// Back from the text of [`millis`]. Whatever a hand wrote there, it is no more than thirty years.
+#[expect(clippy::cast_possible_truncation, reason = "thirty years fit")]
 fn micros_of(millis: f64) -> i64 {
-    (millis * 1_000.0).round() as i64
+    (millis.clamp(-1e12, 1e12) * 1_000.0).round() as i64
 }
 
 /// A record as it is read. Keys that a later version may write are passed over.

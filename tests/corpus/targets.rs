@@ -17,13 +17,16 @@ use crate::memory::Memory;
 
 #[path = "cron.rs"]
 mod cron;
+#[path = "history.rs"]
+mod history;
 
 type Target = fn(&[u8]);
 
 /// Every kind of text from outside, by the name of its target.
-pub(crate) const TARGETS: [(&str, Target); 7] = [
+pub(crate) const TARGETS: [(&str, Target); 8] = [
     ("cron", cron::cron),
     ("duration", duration),
+    ("history", history::history),
     ("job", job),
     ("jobs_json", jobs_json),
     ("journal", journal),
