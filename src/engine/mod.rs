@@ -75,6 +75,8 @@ pub struct Engine {
     enabled: usize,
     /// Jobs that changed since the last records were taken, in the order in which they did.
     changed: Vec<Slot>,
+    /// Jobs that were paused or resumed by themselves.
+    switched: Vec<Slot>,
     /// Jobs whose records come bite by bite. Of these some have changed since, or are gone: their
     /// entries say so.
     late: VecDeque<Slot>,
@@ -108,6 +110,7 @@ impl Engine {
             workers,
             enabled: 0,
             changed: Vec::new(),
+            switched: Vec::new(),
             late: VecDeque::new(),
             unwritten: BTreeSet::new(),
             found: HashMap::new(),
@@ -176,6 +179,13 @@ impl Engine {
         std::mem::take(&mut self.let_go)
     }
 
+    /// Jobs as they are that were paused or resumed by themselves since the last call: their schedule was over, or their
+    /// pause.
+    pub fn take_switched(&mut self) -> Vec<Job> {
+        let switched = std::mem::take(&mut self.switched);
+        switched.into_iter().filter_map(|slot| Some(self.table.find(slot)?.job.clone())).collect()
+    }
+
     /// How many runs wait for a worker.
     pub fn queued(&self) -> usize {
         self.queue.len()
@@ -230,7 +240,11 @@ impl Engine {
     /// Changes what has become of a job, and remembers to write it down.
     fn change<T>(&mut self, slot: Slot, change: impl FnOnce(&mut Job) -> T) -> T {
         let entry = self.table.at_mut(slot);
+        let was_enabled = entry.job.progress.enabled;
         let result = change(&mut entry.job);
+        if entry.job.progress.enabled != was_enabled {
+            self.switched.push(slot);
+        }
         if std::mem::replace(&mut entry.unrecorded, Unrecorded::Changed) != Unrecorded::Changed {
             self.changed.push(slot);
         }

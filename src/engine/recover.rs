@@ -43,6 +43,8 @@ impl Engine {
             }
         }
         self.queue_by_age();
+        // Nobody has seen them before.
+        self.switched.clear();
         self.late = std::mem::take(&mut self.changed).into();
         for slot in &self.late {
             self.table.at_mut(*slot).unrecorded = Unrecorded::Late;

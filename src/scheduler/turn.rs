@@ -285,6 +285,9 @@ impl Scheduler {
             }
             self.waiting.push_back(Waiting { position, reply, job });
         }
+        for job in engine.take_switched() {
+            self.parts.events.publish(Happening::JobChanged(job));
+        }
         let let_go = engine.take_let_go();
         drop(engine);
         for token in let_go {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Builder, Connection, KEY, Ksana, Receiver, Stream, eventually, every, hourly, with};
+use crate::support::{Builder, Connection, KEY, Ksana, Receiver, Stream, ahead, eventually, every, hourly, with};
 
 const TARGET: &str = "http://127.0.0.1:9/";
 
@@ -286,4 +286,21 @@ fn only_100_may_listen_at_a_time() {
         connection.send(&ksana.call("GET", "/events").bytes()).ok()?;
         connection.status().ok().filter(|status| *status == 200)
     });
+}
+
+#[test]
+fn a_job_that_is_resumed_or_done_by_itself_is_told_of() {
+    let (ksana, receiver) = (Ksana::start(), Receiver::start());
+    let bounds = json!({"schedule": {"kind": "every", "every": "100ms", "max_runs": 1}, "enabled": false});
+    let id = ksana.create_id(&with(hourly(&receiver.url("/")), &bounds));
+    let mut stream = ksana.listen(&format!("/events?job={id}"));
+    ksana.act_with(&id, "pause", &json!({"until": ahead(300).to_string()})).expect(200);
+    let mut enabled = Vec::new();
+    while enabled.len() < 3 {
+        let told = stream.event();
+        if told.what() == format!("job.changed {id}") {
+            enabled.push(told.json()["enabled"] == json!(true));
+        }
+    }
+    assert_eq!(enabled, [false, true, false], "paused, resumed, done");
 }
