@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -73,7 +73,9 @@ impl Stream {
     /// The next event, whatever comments come before it.
     #[track_caller]
     pub(crate) fn event(&mut self) -> SseEvent {
+        let begun = Instant::now();
         loop {
+            assert!(begun.elapsed() < READ_TIMEOUT, "no event comes, heartbeats alone");
             let event = self.block().expect("the stream goes on");
             if event.data.is_some() {
                 return event;
