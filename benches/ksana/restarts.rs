@@ -12,8 +12,11 @@ use crate::folder::Folder;
 use crate::jobs::{far, id, write_file};
 use crate::table::{Figure, Row, Table};
 
-/// A journal that has not grown for this long holds what the start changed.
+/// A journal that has grown by no more than [`TRICKLE`] in this time holds what the start told at once.
 const QUIET: Duration = Duration::from_millis(50);
+
+/// What passed of the schedules meanwhile is told little by little.
+const TRICKLE: u64 = 256 * 1024;
 
 pub(crate) fn measure(size: usize, table: &mut Table) {
     let folder = Folder::new();
@@ -56,13 +59,13 @@ fn age(path: &Path) {
     fs::rename(&aged, path).expect("own folder");
 }
 
-/// How many bytes of the journal there are, once they grow no more.
+/// How many bytes of the journal there are, once they hardly grow any more.
 fn await_journal(data: &Path) -> u64 {
     let mut before = 0;
     loop {
         thread::sleep(QUIET);
         let now = journal_bytes(data);
-        if now > 0 && now <= before {
+        if now > 0 && now <= before + TRICKLE {
             return now;
         }
         before = now;
