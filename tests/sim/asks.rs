@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use ksana::engine::Refusal;
-use ksana::job::{Invalid, Job, Overrides, Policy, Progress, Schedule, Spec};
+use ksana::job::{Invalid, Job, Overrides, Policy, Progress, RunRecord, Schedule, Spec};
 use uuid::Uuid;
 
-use crate::{missed, rules, runs};
+use crate::outcomes::{CHANGED, DELETED, PAUSED, Tracked};
+use crate::{attempts, missed, rules, runs};
+
+/// What a job would be, or that it would be gone, and the outcomes that this has.
+pub(crate) type Planned = (Option<Job>, Vec<RunRecord>);
 
 /// What a client asks for, as the model understands it.
 #[derive(Clone, Debug)]
@@ -58,26 +62,30 @@ impl Ask {
         }
     }
 
-    /// What a job would be after a command; `None` where it would be gone.
-    pub(crate) fn planned(&self, present: Option<&Job>, now: Timestamp) -> Result<Option<Job>, Refusal> {
+    /// What a command would make of a job.
+    pub(crate) fn planned(&self, present: Option<&Job>, now: Timestamp) -> Result<Planned, Refusal> {
         if let Self::Create { spec, enabled } = self {
             if present.is_some() {
                 return Err(Refusal::Taken);
             }
-            let mut job = Job { spec: Arc::new(spec.clone()), progress: Progress::default() };
+            let mut job = Tracked::new(Job { spec: Arc::new(spec.clone()), progress: Progress::default() });
             job.progress.enabled = *enabled;
             if !matches!(spec.schedule, Schedule::Once { .. }) {
                 rules::anchor(&mut job, now);
             }
             check_ahead(&job, now)?;
-            rules::plan(&mut job, now);
+            rules::plan(&mut job, now, PAUSED);
             missed::open_paused(&mut job, now);
-            return Ok(Some(job));
+            return Ok(present_as(job, now));
         }
-        let mut job = present.ok_or(Refusal::NotFound)?.clone();
+        let mut job = Tracked::new(present.ok_or(Refusal::NotFound)?.clone());
         match self {
             Self::Create { .. } => unreachable!("it was seen to above"),
-            Self::Delete(_) => return Ok(None),
+            Self::Delete(_) => {
+                missed::close_all(&mut job, now, ("the job was deleted before its turn", DELETED));
+                attempts::cancel(&mut job, "cancelled: the job was deleted");
+                return Ok((None, job.take_outcomes(now)));
+            }
             Self::RunNow { run_id, overrides, .. } => {
                 if !runs::has_room(&job) {
                     return Err(Refusal::Running);
@@ -94,6 +102,10 @@ impl Ask {
                 runs::cancel_by_request(&mut job, now);
             }
             Self::Change { change, .. } => {
+                let schedule = change.schedule.clone().filter(|schedule| *schedule != job.spec.schedule);
+                if schedule.is_some() {
+                    missed::close_all(&mut job, now, ("the schedule was changed before its turn", CHANGED));
+                }
                 let spec = Arc::make_mut(&mut job.spec);
                 if let Some(name) = &change.name {
                     spec.name = name.as_str().into();
@@ -101,7 +113,6 @@ impl Ask {
                 spec.max_retries = change.max_retries.unwrap_or(spec.max_retries);
                 let had = *spec.policy;
                 spec.policy = change.policy.unwrap_or(had).into();
-                let schedule = change.schedule.clone().filter(|schedule| *schedule != spec.schedule);
                 let is_new = schedule.is_some();
                 if let Some(schedule) = schedule {
                     spec.schedule = schedule;
@@ -113,11 +124,9 @@ impl Ask {
                     return invalid("/retry_for");
                 }
                 if is_new {
-                    rules::forget_waiting(&mut job, "the schedule was changed before its turn");
-                    job.progress.state.missed_from = None;
                     rules::anchor(&mut job, now);
                     check_ahead(&job, now)?;
-                    rules::plan(&mut job, now);
+                    rules::plan(&mut job, now, PAUSED);
                     missed::open_paused(&mut job, now);
                 }
                 if change.policy.is_some_and(|policy| policy != had) {
@@ -133,11 +142,16 @@ impl Ask {
                 }
             }
         }
-        Ok(Some(job))
+        Ok(present_as(job, now))
     }
 }
 
-fn check_ahead(job: &Job, now: Timestamp) -> Result<(), Refusal> {
+fn present_as(job: Tracked, now: Timestamp) -> Planned {
+    let (job, outcomes) = job.into_parts(now);
+    (Some(job), outcomes)
+}
+
+fn check_ahead(job: &Tracked, now: Timestamp) -> Result<(), Refusal> {
     let field = match &job.spec.schedule {
         Schedule::Once { run_at } if *run_at <= now => "/schedule/run_at",
         Schedule::Once { .. } => return Ok(()),

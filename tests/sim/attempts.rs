@@ -5,11 +5,15 @@ use ksana::engine::{Outcome, Verdict};
 use ksana::job::{Attempt, ErrorClass, GoDuration, Job, Overrides, Phase, Run, Seen, Spec, Status, Trigger};
 use uuid::Uuid;
 
+use crate::outcomes::Tracked;
 use crate::runs::follow;
+
+/// How much of what the targets of a job have answered is kept while its runs go.
+const BODIES_MAX: usize = 128 * 1024;
 
 const INTERRUPTED: &str = "interrupted by a restart";
 
-fn find(job: &mut Job, run: Uuid) -> &mut Run {
+fn find(job: &mut Tracked, run: Uuid) -> &mut Run {
     job.progress.state.runs_going.iter_mut().find(|going| going.id == run).expect("it goes")
 }
 
@@ -21,13 +25,13 @@ pub(crate) fn is_over(job: &Job, run: &Run, time: Timestamp) -> bool {
 }
 
 /// A worker was free for a run that no attempt may be made for.
-pub(crate) fn give_up(job: &mut Job, run: Uuid, now: Timestamp) {
+pub(crate) fn give_up(job: &mut Tracked, run: Uuid, now: Timestamp) {
     end(job, run, Status::Failed, "retry_for was over before an attempt could begin");
     follow(job, now);
 }
 
 /// An attempt goes out; gives what it sends.
-pub(crate) fn begin_attempt(job: &mut Job, run: Uuid, now: Timestamp) -> Spec {
+pub(crate) fn begin_attempt(job: &mut Tracked, run: Uuid, now: Timestamp) -> Spec {
     let mut sent = Spec::clone(&job.spec);
     let run = find(job, run);
     run.started_at.get_or_insert(now);
@@ -43,8 +47,8 @@ pub(crate) fn begin_attempt(job: &mut Job, run: Uuid, now: Timestamp) -> Spec {
 }
 
 /// An attempt comes back.
-pub(crate) fn end_attempt(job: &mut Job, run: Uuid, outcome: &Outcome, now: Timestamp) {
-    note_attempt(job, run, &outcome.error, None);
+pub(crate) fn end_attempt(job: &mut Tracked, run: Uuid, outcome: &Outcome, seen: &Seen, now: Timestamp) {
+    note_attempt(job, run, &outcome.error, seen.clone());
     let may_pass = matches!(outcome.verdict, Verdict::Retryable | Verdict::TimedOut);
     if may_pass && retry(job, run, outcome.retry_after.unwrap_or_default(), now) {
         return;
@@ -59,15 +63,24 @@ pub(crate) fn end_attempt(job: &mut Job, run: Uuid, outcome: &Outcome, now: Time
 }
 
 /// An attempt is over.
-fn note_attempt(job: &mut Job, run: Uuid, reason: &str, error: Option<ErrorClass>) {
+fn note_attempt(job: &mut Tracked, run: Uuid, reason: &str, mut seen: Seen) {
+    let attempts = job.progress.state.runs_going.iter().flat_map(|run| &run.tried);
+    let bytes: usize = attempts.map(|attempt| attempt.seen.body.len()).sum();
+    if bytes + seen.body.len() > BODIES_MAX {
+        seen.body = "".into();
+    }
     let run = find(job, run);
     let started_at = run.attempt_at.expect("it has begun");
-    let seen = Seen { error, ..Seen::default() };
     run.tried.push(Attempt { number: run.attempts, started_at, reason: reason.into(), seen });
 }
 
+/// Nobody waited for the end of an attempt.
+fn cut_short(class: ErrorClass) -> Seen {
+    Seen { error: Some(class), ..Seen::default() }
+}
+
 /// Has another attempt made, if one may be.
-fn retry(job: &mut Job, run: Uuid, asked: GoDuration, now: Timestamp) -> bool {
+fn retry(job: &mut Tracked, run: Uuid, asked: GoDuration, now: Timestamp) -> bool {
     let going = find(job, run).clone();
     let mut wait = job.spec.retry_backoff.as_nanos();
     if let Some(most) = job.spec.policy.retry_backoff_max {
@@ -86,17 +99,19 @@ fn retry(job: &mut Job, run: Uuid, asked: GoDuration, now: Timestamp) -> bool {
     true
 }
 
-fn end(job: &mut Job, run: Uuid, status: Status, error: &str) {
-    job.progress.last_run_at = Some(find(job, run).began_at);
-    job.progress.state.runs_going.retain(|going| going.id != run);
+fn end(job: &mut Tracked, run: Uuid, status: Status, error: &str) {
+    let run = find(job, run).clone();
+    job.ended(&run, status, error);
+    job.progress.last_run_at = Some(run.began_at);
+    job.progress.state.runs_going.retain(|going| going.id != run.id);
     job.progress.last_status = status;
     job.progress.last_error = error.into();
 }
 
-pub(crate) fn cancel(job: &mut Job, error: &str) {
+pub(crate) fn cancel(job: &mut Tracked, error: &str) {
     for run in job.progress.state.runs_going.clone() {
         if run.phase == Phase::InFlight {
-            note_attempt(job, run.id, error, Some(ErrorClass::Cancelled));
+            note_attempt(job, run.id, error, cut_short(ErrorClass::Cancelled));
         }
         if run.phase != Phase::Behind {
             end(job, run.id, Status::Failed, error);
@@ -105,12 +120,12 @@ pub(crate) fn cancel(job: &mut Job, error: &str) {
 }
 
 /// A start of the service finds the runs so.
-pub(crate) fn restart(job: &mut Job, now: Timestamp) {
+pub(crate) fn restart(job: &mut Tracked, now: Timestamp) {
     for run in job.progress.state.runs_going.clone() {
         if run.phase != Phase::InFlight {
             continue;
         }
-        note_attempt(job, run.id, INTERRUPTED, Some(ErrorClass::Interrupted));
+        note_attempt(job, run.id, INTERRUPTED, cut_short(ErrorClass::Interrupted));
         if !retry(job, run.id, GoDuration::ZERO, now) {
             end(job, run.id, Status::Failed, INTERRUPTED);
         }

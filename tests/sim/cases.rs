@@ -15,7 +15,8 @@ use serde_json::json;
 
 use crate::clock::Clocks;
 use crate::disk::{Device, Mount, Trouble};
-use crate::process::{DEFAULTS, jobs_on, open_ledger};
+use crate::found::Found;
+use crate::process::{DEFAULTS, open_ledger};
 use crate::random::Random;
 
 /// A store whose helpers do at once what they are asked for.
@@ -103,7 +104,7 @@ fn job(id: &str) -> Job {
 }
 
 fn names(mount: Mount) -> Vec<String> {
-    jobs_on(mount).unwrap_or_else(|error| panic!("{error}")).into_keys().collect()
+    Found::on(&mount).unwrap_or_else(|error| panic!("{error}")).jobs.into_keys().collect()
 }
 
 #[test]
@@ -288,8 +289,8 @@ fn a_snapshot_gets_its_name_only_when_the_journal_holds_all_that_it_shows() {
     up.await_snapshot();
     let possible = [first, ran, renamed];
     for seed in 0..300 {
-        let found = jobs_on(device.after_a_cut(Random::new(seed))).expect("a start after a cut");
-        assert!(possible.contains(&found["a"]), "{:#?}", found["a"]);
+        let found = Found::on(&device.after_a_cut(Random::new(seed))).expect("a start after a cut");
+        assert!(possible.contains(&found.jobs["a"]), "{:#?}", found.jobs["a"]);
     }
 }
 

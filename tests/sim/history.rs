@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
-use ksana::job::Job;
+use ksana::job::{Job, RunRecord};
 
+use crate::found::Found;
+use crate::outcomes::Tracked;
 use crate::rules;
 
 /// What a job was at one time; `None` where there was none.
@@ -12,12 +14,32 @@ use crate::rules;
 struct Past {
     number: u64,
     job: Option<Job>,
+    /// How many of the outcomes had arisen.
+    outcomes: usize,
+}
+
+/// When a process began, and what the one before it died of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct After {
+    pub(crate) now: Timestamp,
+    pub(crate) power_cut: bool,
+}
+
+/// What came of a due time.
+#[derive(Clone, Debug)]
+struct Outcome {
+    record: RunRecord,
+    /// The disk refused it, and it waits in memory for room. A snapshot may show its job as it is then, and the end of
+    /// the process takes it along: of this alone nothing is promised.
+    is_held_back: bool,
 }
 
 /// What a job was, from the oldest that a power cut may leave to the present.
 #[derive(Debug)]
 pub(crate) struct History {
     past: VecDeque<Past>,
+    /// All that came of it, in its order.
+    outcomes: Vec<Outcome>,
     /// The one that a killed process leaves at least.
     recorded: u64,
     /// The last one that a client made.
@@ -30,7 +52,8 @@ impl Default for History {
     /// Before a job is made there is none.
     fn default() -> Self {
         Self {
-            past: VecDeque::from([Past { number: 0, job: None }]),
+            past: VecDeque::from([Past { number: 0, job: None, outcomes: 0 }]),
+            outcomes: Vec::new(),
             recorded: 0,
             commanded: 0,
             is_plan_of_start: false,
@@ -41,12 +64,13 @@ impl Default for History {
 impl History {
     /// Of a job that was there before all.
     pub(crate) fn of(job: Job) -> Self {
-        Self { past: VecDeque::from([Past { number: 0, job: Some(job) }]), ..Self::default() }
+        Self { past: VecDeque::from([Past { number: 0, job: Some(job), outcomes: 0 }]), ..Self::default() }
     }
 
-    /// The job has become this. Numbers grow.
-    pub(crate) fn remember(&mut self, number: u64, job: Option<Job>) {
-        self.past.push_back(Past { number, job });
+    /// The job has become this, and that came of it. Numbers grow.
+    pub(crate) fn remember(&mut self, number: u64, job: Option<Job>, outcomes: Vec<RunRecord>) {
+        self.outcomes.extend(outcomes.into_iter().map(|record| Outcome { record, is_held_back: false }));
+        self.past.push_back(Past { number, job, outcomes: self.outcomes.len() });
         self.is_plan_of_start = false;
     }
 
@@ -58,7 +82,14 @@ impl History {
     pub(crate) fn record(&mut self) {
         if !self.is_plan_of_start {
             self.recorded = self.present();
+            self.outcomes.iter_mut().for_each(|outcome| outcome.is_held_back = false);
         }
+    }
+
+    /// What is not written down yet could not be.
+    pub(crate) fn hold_back(&mut self) {
+        let written = self.past.iter().find(|past| past.number == self.recorded).map_or(0, |past| past.outcomes);
+        self.outcomes[written..].iter_mut().for_each(|outcome| outcome.is_held_back = true);
     }
 
     /// The present state is a client's doing.
@@ -90,50 +121,77 @@ impl History {
         self.past.iter().filter(move |past| after_power_cut || past.number >= self.recorded)
     }
 
-    /// Checks what lies on a disk.
-    pub(crate) fn check(&self, id: &str, found: Option<&Job>, after_power_cut: bool) {
-        let is_possible = self.possible(after_power_cut).any(|past| past.job.as_ref() == found);
-        assert!(is_possible, "{}", self.told(id, found, after_power_cut));
+    /// Whether these are the outcomes that lead to a state.
+    fn lead_to(&self, past: &Past, runs: &[RunRecord]) -> bool {
+        let mut runs = runs.iter().peekable();
+        let all = self.outcomes[..past.outcomes].iter();
+        let are_there = |outcome: &Outcome| runs.next_if_eq(&&outcome.record).is_some() || outcome.is_held_back;
+        all.map(are_there).all(|is_there| is_there) && runs.next().is_none()
     }
 
-    /// A new process has made this, with this number, of what it found at `now`. Goes back to where that came
-    /// from; where several states would have given the same, each of them may be it.
-    pub(crate) fn restart(
-        &mut self,
-        id: &str,
-        (number, found): (u64, Option<&Job>),
-        now: Timestamp,
-        after_power_cut: bool,
-    ) {
-        let restarted = |past: &Past| {
-            let mut job = past.job.clone();
-            if let Some(job) = &mut job {
-                rules::restart(job, now);
-            }
-            job
-        };
-        let sources = self.possible(after_power_cut).filter(|past| restarted(past).as_ref() == found);
-        let sources: VecDeque<Past> = sources.cloned().collect();
+    /// Checks what lies on a disk.
+    pub(crate) fn check(&self, id: &str, found: &Found, after_power_cut: bool) {
+        let (job, runs) = (found.jobs.get(id), found.runs_of(id));
+        let mut possible = self.possible(after_power_cut);
+        let is_possible = possible.any(|past| past.job.as_ref() == job && self.lead_to(past, runs));
+        assert!(is_possible, "{}", self.told(id, job, runs, after_power_cut));
+    }
+
+    /// A new process has found this at `now`, and made something of it, with this number. Goes back to where that
+    /// came from; where several states look so, each of them may be it.
+    pub(crate) fn restart(&mut self, id: &str, number: u64, (found, made): (&Found, Option<&Job>), after: After) {
+        let After { now, power_cut } = after;
+        let (job, runs) = (found.jobs.get(id), found.runs_of(id));
+        let is_source = |past: &&Past| past.job.as_ref() == job && self.lead_to(past, runs);
+        let sources: VecDeque<Past> = self.possible(power_cut).filter(is_source).cloned().collect();
         let (Some(first), Some(last)) = (sources.front(), sources.back()) else {
-            panic!("{}", self.told(id, found, after_power_cut));
+            panic!("{}", self.told(id, job, runs, power_cut));
         };
+        let restarted = last.job.clone().map(|job| {
+            let mut job = Tracked::new(job);
+            rules::restart(&mut job, now);
+            job.into_parts(now)
+        });
+        let (restarted, outcomes) = restarted.unzip();
+        assert_eq!(made, restarted.as_ref(), "of {id} a start made something else, from {job:#?}");
         self.recorded = first.number;
         // Where the last command may be gone, nobody is told of more than is there for sure.
         self.commanded = self.commanded.min(first.number);
-        let is_plan_of_start = sources.iter().any(|past| is_new_plan(past.job.as_ref(), found));
-        let last = last.number;
-        if after_power_cut {
+        let is_plan_of_start = is_new_plan(job, made);
+        let Past { number: last, outcomes: had, .. } = *last;
+        if power_cut {
             // What a cut left is on the disk for good.
             self.past = sources;
         }
         self.past.retain(|past| past.number <= last);
-        self.remember(number, found.cloned());
+        self.go_back_to(had, runs);
+        self.remember(number, restarted, outcomes.unwrap_or_default());
         self.is_plan_of_start = is_plan_of_start;
     }
 
-    fn told(&self, id: &str, found: Option<&Job>, after_power_cut: bool) -> String {
-        let possible: Vec<_> = self.possible(after_power_cut).map(|past| past.job.as_ref()).collect();
-        format!("of {id} was found\n  {found:?}\nand possible was\n  {possible:#?}")
+    /// These runs are what is there of so many outcomes: what was held back may be gone.
+    fn go_back_to(&mut self, outcomes: usize, all: &[RunRecord]) {
+        let mut runs = all.iter().peekable();
+        let had = self.outcomes.drain(..).take(outcomes);
+        let is_there: Vec<bool> = had.map(|outcome| runs.next_if_eq(&&outcome.record).is_some()).collect();
+        for past in &mut self.past {
+            past.outcomes = is_there[..past.outcomes].iter().filter(|is_there| **is_there).count();
+        }
+        self.outcomes.extend(all.iter().map(|run| Outcome { record: run.clone(), is_held_back: false }));
+    }
+
+    fn told(&self, id: &str, job: Option<&Job>, runs: &[RunRecord], after_power_cut: bool) -> String {
+        let possible: Vec<_> = self.possible(after_power_cut).collect();
+        if let Some(past) = possible.iter().rfind(|past| past.job.as_ref() == job) {
+            let known = &self.outcomes[..past.outcomes];
+            let same = known.iter().zip(runs).take_while(|(outcome, run)| outcome.record == **run).count();
+            let (known, runs) = (&known[same..], &runs[same..]);
+            return format!(
+                "of {id} {same} outcomes are as they should be, then was found\n  {runs:#?}\nand not\n  {known:#?}\nof\n  {job:#?}"
+            );
+        }
+        let possible: Vec<_> = possible.into_iter().map(|past| past.job.as_ref()).collect();
+        format!("of {id} was found\n  {job:?}\nand possible was\n  {possible:#?}")
     }
 }
 

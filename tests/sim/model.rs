@@ -4,16 +4,19 @@
 mod fires;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Deref;
 
 use async_channel::Receiver;
 use jiff::Timestamp;
 use ksana::engine::{Outcome, Refusal, Start, Token};
-use ksana::job::Job;
+use ksana::job::{Job, RunRecord, Seen as SeenOfTarget};
 use ksana::limits::Bites;
 use uuid::Uuid;
 
 use crate::asks::Ask;
-use crate::history::History;
+use crate::found::Found;
+use crate::history::{After, History};
+use crate::outcomes::Tracked;
 use crate::{attempts, missed, runs};
 
 type Answer = Result<Job, Refusal>;
@@ -35,11 +38,19 @@ struct Done {
     answer: Receiver<Answer>,
 }
 
+/// An attempt has come back.
+#[derive(Clone, Debug)]
+pub(crate) struct Back {
+    pub(crate) token: Token,
+    pub(crate) outcome: Outcome,
+    pub(crate) seen: SeenOfTarget,
+}
+
 /// What happened in one turn, from outside.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) now: Timestamp,
-    pub(crate) reports: Vec<(Token, Outcome)>,
+    pub(crate) reports: Vec<Back>,
     pub(crate) starts: Vec<Start>,
     /// Whether the turn's write worked; `None` where nothing was written.
     pub(crate) written: Option<bool>,
@@ -61,7 +72,7 @@ pub(crate) struct Seen {
 pub(crate) struct Model {
     workers: usize,
     bites: Bites,
-    jobs: BTreeMap<String, Job>,
+    jobs: BTreeMap<String, Tracked>,
     /// The same before the changes of the last turn, which are shown once they are written.
     shown: BTreeMap<String, Job>,
     histories: BTreeMap<String, History>,
@@ -105,7 +116,7 @@ impl Model {
     }
 
     pub(crate) fn jobs(&self) -> impl Iterator<Item = &Job> {
-        self.jobs.values()
+        self.jobs.values().map(Deref::deref)
     }
 
     /// What is shown while the last turn is written.
@@ -129,7 +140,7 @@ impl Model {
 
     /// When something has to happen next: the earliest due time of all jobs.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
-        self.jobs.values().filter_map(runs::next_due).min()
+        self.jobs().filter_map(runs::next_due).min()
     }
 
     /// Whether a run waits though a worker is free.
@@ -141,8 +152,8 @@ impl Model {
     pub(crate) fn turn(&mut self, seen: &Seen, asked: Vec<Asked>) {
         self.turn += 1;
         let mut touched = BTreeSet::new();
-        for (token, outcome) in &seen.reports {
-            self.land(*token, outcome, seen.now, &mut touched);
+        for back in &seen.reports {
+            self.land(back, seen.now, &mut touched);
         }
         if !seen.rests {
             self.fire(seen, &mut touched);
@@ -150,9 +161,10 @@ impl Model {
         }
         self.close_down(seen, &mut touched);
         for id in &touched {
-            self.remember(id);
+            let outcomes = self.jobs.get_mut(id).map(|job| job.take_outcomes(seen.now));
+            self.remember(id, outcomes.unwrap_or_default());
         }
-        self.shown.clone_from(&self.jobs);
+        self.shown = self.jobs().map(|job| (job.spec.id.to_string(), job.clone())).collect();
         let commands: Vec<Asked> = self.deferred.drain(..).chain(asked).collect();
         let mut taken = BTreeSet::new();
         for asked in commands {
@@ -171,14 +183,16 @@ impl Model {
             for id in touched {
                 self.history(&id).record();
             }
+        } else if seen.written.is_some() || seen.refuses {
+            self.histories.values_mut().for_each(History::hold_back);
         }
     }
 
-    fn land(&mut self, token: Token, outcome: &Outcome, now: Timestamp, touched: &mut BTreeSet<String>) {
-        let id = self.flights.remove(&token.0).expect("only what flies comes back");
+    fn land(&mut self, back: &Back, now: Timestamp, touched: &mut BTreeSet<String>) {
+        let id = self.flights.remove(&back.token.0).expect("only what flies comes back");
         let Some((id, run)) = id else { return };
         let job = self.jobs.get_mut(&id).expect("it was not deleted");
-        attempts::end_attempt(job, run, outcome, now);
+        attempts::end_attempt(job, run, &back.outcome, &back.seen, now);
         self.place(&id);
         touched.insert(id);
     }
@@ -187,7 +201,8 @@ impl Model {
     fn close_down(&mut self, seen: &Seen, touched: &mut BTreeSet<String>) {
         for (id, job) in self.jobs.iter_mut().filter(|(_, job)| missed::is_down(job)) {
             if touched.contains(id) || !seen.open.contains(id) {
-                missed::close(job, seen.now);
+                // Of its outcomes of this turn that is written first.
+                job.before_others(|job| missed::close_down(job, seen.now));
                 touched.insert(id.clone());
             }
         }
@@ -197,8 +212,8 @@ impl Model {
     fn command(&mut self, asked: Asked, seen: &Seen) -> bool {
         let Asked { ask, answer } = asked;
         let id = ask.id().to_owned();
-        let before = self.jobs.get(&id).cloned();
-        let after = match ask.planned(before.as_ref(), seen.now) {
+        let before = self.jobs.get(&id).map(|job| Job::clone(job));
+        let (after, outcomes) = match ask.planned(before.as_ref(), seen.now) {
             Err(_) if seen.dies => return false,
             Err(refusal) => {
                 let told = answer.try_recv().expect("a refusal is told at once").expect_err("it cannot be done");
@@ -215,9 +230,10 @@ impl Model {
         }
         // One that changes nothing promises no more than the last that did.
         let mut state = self.history(&id).commanded();
+        assert!(before != after || outcomes.is_empty(), "{ask:?} has outcomes and changes nothing");
         if before != after {
             self.make_true(&id, after.clone());
-            state = self.remember(&id);
+            state = self.remember(&id, outcomes);
             self.history(&id).command();
         }
         // What a deleted job was is shown once more.
@@ -230,7 +246,7 @@ impl Model {
 
     fn make_true(&mut self, id: &str, job: Option<Job>) {
         if let Some(job) = job {
-            self.jobs.insert(id.to_owned(), job);
+            self.jobs.insert(id.to_owned(), Tracked::new(job));
         } else {
             self.jobs.remove(id);
         }
@@ -259,18 +275,18 @@ impl Model {
         self.histories.entry(id.to_owned()).or_default()
     }
 
-    /// Adds the present state to the history.
-    fn remember(&mut self, id: &str) -> u64 {
-        let job = self.jobs.get(id).cloned();
+    /// Adds the present state to the history, and the outcomes behind which it stands.
+    fn remember(&mut self, id: &str, outcomes: Vec<RunRecord>) -> u64 {
+        let job = self.jobs.get(id).map(|job| Job::clone(job));
         self.number += 1;
         let number = self.number;
-        self.history(id).remember(number, job);
+        self.history(id).remember(number, job, outcomes);
         number
     }
 
     /// The disk knows all again that it is to know.
     pub(crate) fn all_recorded(&mut self) {
-        assert!(!self.jobs.values().any(missed::is_down), "what passed while the service was down is forgotten");
+        assert!(!self.jobs().any(missed::is_down), "what passed while the service was down is forgotten");
         self.histories.values_mut().for_each(History::record);
     }
 
@@ -279,27 +295,28 @@ impl Model {
         self.histories.values_mut().for_each(History::forget_all_but_the_present);
     }
 
-    /// Checks what lies on a disk: of each job, something that it may be there.
-    pub(crate) fn check_files(&self, found: &BTreeMap<String, Job>, after_power_cut: bool) {
+    /// Checks what lies on a disk: of each job, something that it may be there, and the outcomes that lead to that.
+    pub(crate) fn check_files(&self, found: &Found, after_power_cut: bool) {
         for (id, history) in &self.histories {
-            history.check(id, found.get(id), after_power_cut);
+            history.check(id, found, after_power_cut);
         }
         self.check_for_strays(found);
     }
 
-    fn check_for_strays(&self, found: &BTreeMap<String, Job>) {
-        let stray = found.keys().find(|id| !self.histories.contains_key(*id));
+    fn check_for_strays(&self, found: &Found) {
+        let stray = found.ids().find(|id| !self.histories.contains_key(*id));
         assert_eq!(stray, None, "a job that nobody made");
     }
 
-    /// A new process has found these jobs at `now`: each must come from what the disk may have held.
-    pub(crate) fn restart(&mut self, found: &BTreeMap<String, Job>, now: Timestamp, after_power_cut: bool) {
+    /// A new process has found this, which the disk must have held, and made these jobs of it.
+    pub(crate) fn restart(&mut self, found: &Found, made: BTreeMap<String, Job>, after: After) {
         for (id, history) in &mut self.histories {
             self.number += 1;
-            history.restart(id, (self.number, found.get(id)), now, after_power_cut);
+            history.restart(id, self.number, (found, made.get(id)), after);
         }
         self.check_for_strays(found);
-        self.jobs = found.clone();
+        assert!(made.keys().all(|id| found.jobs.contains_key(id)), "a start has made a job");
+        self.jobs = made.into_iter().map(|(id, job)| (id, Tracked::new(job))).collect();
         self.queued.clear();
         self.flights.clear();
         self.deferred.clear();

@@ -20,7 +20,7 @@ use ksana::limits::Bites;
 use ksana::metrics::Metrics;
 use ksana::scheduler::{Fatal, Order, Parts, Scheduler, Wake};
 use ksana::shared::{View, share};
-use ksana::store::{self, DiskEvent, Finished, OpenError, ReadError, Store};
+use ksana::store::{DiskEvent, Finished, OpenError, Store};
 use ksana::vitals::Vitals;
 
 use crate::clock::Clocks;
@@ -300,11 +300,4 @@ pub(crate) fn open_ledger(mount: Mount) -> Arc<Ledger> {
     let bounds = Bounds { bytes: u64::MAX, age: Duration::MAX };
     let ledger = Ledger::open(Arc::new(Runs(mount)), bounds).expect("nothing fails to be read");
     Arc::new(ledger)
-}
-
-/// The jobs that lie on a disk.
-pub(crate) fn jobs_on(mount: Mount) -> Result<BTreeMap<String, Job>, ReadError> {
-    let mut engine = Engine::new(1);
-    store::replayed(Arc::new(mount), &DEFAULTS, usize::MAX, |record| engine.apply(record))?;
-    Ok(engine.jobs().map(|job| (job.spec.id.to_string(), job.clone())).collect())
 }

@@ -2,9 +2,10 @@
 //! speed. Where these rules and the engine's differ, one of them is wrong.
 
 use jiff::{SignedDuration, Timestamp};
-use ksana::job::{CatchUp, GoDuration, Job, Misfire, Schedule, Span, Status};
+use ksana::job::{GoDuration, Job, Misfire, Schedule, Span, Status};
 use uuid::Uuid;
 
+use crate::outcomes::{DOWN, OTHERS, PAUSED, Passed, TOO_OLD, Tracked};
 use crate::{attempts, missed, runs};
 
 /// The id of a planned fire is part of the contract with targets.
@@ -80,13 +81,13 @@ pub(crate) fn has_had_all_runs(job: &Job) -> bool {
 }
 
 /// Plans the next fire of a grid, or writes down that the last one was.
-pub(crate) fn plan_next(job: &mut Job, time: Timestamp) {
+pub(crate) fn plan_next(job: &mut Tracked, time: Timestamp) {
     let next = next_to_run(job, time);
     plan_or_end(job, next);
 }
 
 /// Plans a fire. Where there is none, and nothing is left to be made up for, that was the last one.
-pub(crate) fn plan_or_end(job: &mut Job, next: Option<Timestamp>) {
+pub(crate) fn plan_or_end(job: &mut Tracked, next: Option<Timestamp>) {
     set_plan(job, next);
     let is_endless = match job.spec.schedule {
         Schedule::Once { .. } => true,
@@ -101,7 +102,7 @@ pub(crate) fn plan_or_end(job: &mut Job, next: Option<Timestamp>) {
 }
 
 /// The fire of an `after` that is so long after the end of a run, or the first one.
-pub(crate) fn plan_delayed(job: &mut Job, ended: Timestamp, is_first: bool) {
+pub(crate) fn plan_delayed(job: &mut Tracked, ended: Timestamp, is_first: bool) {
     let Schedule::After { after, start_at, bounds, .. } = job.spec.schedule else { panic!("another kind") };
     let next = ended + SignedDuration::from_nanos(after.as_nanos());
     let start_at = start_at.filter(|start_at| job.progress.state.fired.is_none_or(|fired| fired < *start_at));
@@ -144,14 +145,14 @@ fn first_of_grid(job: &Job, time: Timestamp) -> Timestamp {
     instant
 }
 
-pub(crate) fn set_plan(job: &mut Job, instant: Option<Timestamp>) {
+pub(crate) fn set_plan(job: &mut Tracked, instant: Option<Timestamp>) {
     let due = instant.map(|instant| due(job, instant));
     job.progress.next_run_at = due;
     job.progress.state.planned = instant.filter(|_| instant != due);
 }
 
-/// Plans the next fire from now on; a `once` whose instant has passed is missed.
-pub(crate) fn plan(job: &mut Job, now: Timestamp) {
+/// Plans the next fire from now on; a `once` whose instant has passed is missed for that reason.
+pub(crate) fn plan(job: &mut Tracked, now: Timestamp, why: &str) {
     job.progress.state.held = false;
     set_plan(job, None);
     if !job.progress.enabled {
@@ -161,7 +162,7 @@ pub(crate) fn plan(job: &mut Job, now: Timestamp) {
     match job.spec.schedule {
         Schedule::Once { run_at } if fired == Some(run_at) => {}
         Schedule::Once { run_at } if run_at <= now => {
-            miss(job, run_at);
+            miss(job, run_at, why);
         }
         Schedule::Once { run_at } => set_plan(job, Some(run_at)),
         // Its end plans the next one.
@@ -172,17 +173,24 @@ pub(crate) fn plan(job: &mut Job, now: Timestamp) {
 }
 
 /// The only instant of a `once` has passed.
-pub(crate) fn miss(job: &mut Job, run_at: Timestamp) {
+pub(crate) fn miss(job: &mut Tracked, run_at: Timestamp, why: &str) {
     job.progress.state.fired = Some(run_at);
     job.progress.last_status = Status::Missed;
     job.progress.last_error = format!("missed: {run_at} passed while it could not run").into();
+    job.passed(Passed::all([run_at]), why);
 }
 
 /// What waits to be run is not any more.
-pub(crate) fn forget_waiting(job: &mut Job, why: &str) {
+pub(crate) fn forget_waiting(job: &mut Tracked, skipped: &str, why: &str) {
     job.progress.state.held = false;
-    job.progress.state.catch_up = None;
-    runs::skip_behind(job, why);
+    drop_catch_up(job, why);
+    runs::skip_behind(job, skipped);
+}
+
+/// Nothing is made up for any more.
+pub(crate) fn drop_catch_up(job: &mut Tracked, why: &str) {
+    let left = left(job);
+    drop_oldest(job, left, why);
 }
 
 /// Whether an instant is too long past to be made up for.
@@ -194,38 +202,50 @@ pub(crate) fn is_too_old(job: &Job, instant: Timestamp, now: Timestamp) -> bool 
 }
 
 /// The instants from the first to the last were missed: all are listed, and what is to be made up for is kept.
-pub(crate) fn make_up(job: &mut Job, first: Timestamp, last: Timestamp, now: Timestamp) {
+pub(crate) fn make_up(job: &mut Tracked, first: Timestamp, last: Timestamp, now: Timestamp) {
     let mut missed = vec![first];
     while let Some(next) = following(job, *missed.last().expect("there is one")).filter(|next| *next <= last) {
         missed.push(next);
     }
-    let mut worth_it: Vec<Timestamp> = match job.spec.policy.misfire {
-        Misfire::Skip => Vec::new(),
-        Misfire::Once => vec![last],
-        Misfire::All => missed,
+    let (mut worth_it, why) = match job.spec.policy.misfire {
+        Misfire::Skip => (Vec::new(), TOO_OLD),
+        Misfire::Once => (vec![last], OTHERS),
+        Misfire::All => (missed.clone(), TOO_OLD),
     };
     worth_it.retain(|instant| !is_too_old(job, *instant, now));
     let worth_it = &worth_it[worth_it.len().saturating_sub(1_000)..];
-    let (Some(first), Some(last)) = (worth_it.first(), worth_it.last()) else { return };
-    let left = u32::try_from(worth_it.len()).expect("at most a thousand");
-    job.progress.state.catch_up.get_or_insert_default().spans.push(Span { next: *first, last: *last, left });
+    let (Some(first), Some(last)) = (worth_it.first(), worth_it.last()) else {
+        return job.passed(Passed::all(missed), TOO_OLD);
+    };
+    job.passed(Passed::all(missed.into_iter().take_while(|instant| instant < first)), why);
+    let count = u32::try_from(worth_it.len()).expect("at most a thousand");
+    job.progress.state.catch_up.get_or_insert_default().spans.push(Span { next: *first, last: *last, left: count });
     bound_catch_up(job);
-    let left =
-        |job: &Job| job.progress.state.catch_up.iter().flat_map(|all| &all.spans).map(|span| span.left).sum::<u32>();
-    while left(job) > 1_000 {
-        take_oldest(job);
+    let too_many = left(job).saturating_sub(1_000);
+    drop_oldest(job, too_many, OTHERS);
+}
+
+/// How many are to be made up for.
+fn left(job: &Job) -> u32 {
+    job.progress.state.catch_up.iter().flat_map(|all| &all.spans).map(|span| span.left).sum()
+}
+
+/// So many of them are not. Those of one outage have one outcome.
+fn drop_oldest(job: &mut Tracked, mut too_many: u32, why: &str) {
+    while too_many > 0 {
+        let of_outage = job.progress.state.catch_up.as_ref().expect("there are more").spans[0].left.min(too_many);
+        too_many -= of_outage;
+        let dropped: Vec<Timestamp> = (0..of_outage).filter_map(|_| take_oldest(job)).collect();
+        job.passed(Passed::all(dropped), why);
     }
 }
 
 /// Keeps of what is to be made up for what the job asks for now.
-pub(crate) fn bound_catch_up(job: &mut Job) {
-    let last = job.progress.state.catch_up.as_ref().and_then(|all| all.spans.last()).map(|span| span.last);
+pub(crate) fn bound_catch_up(job: &mut Tracked) {
+    let left = left(job);
     match job.spec.policy.misfire {
-        Misfire::Skip => job.progress.state.catch_up = None,
-        Misfire::Once => {
-            let spans = last.map(|last| vec![Span { next: last, last, left: 1 }]);
-            job.progress.state.catch_up = spans.map(|spans| Box::new(CatchUp { spans }));
-        }
+        Misfire::Skip => drop_oldest(job, left, OTHERS),
+        Misfire::Once => drop_oldest(job, left.saturating_sub(1), OTHERS),
         Misfire::All => {}
     }
 }
@@ -236,7 +256,7 @@ pub(crate) fn following(job: &Job, instant: Timestamp) -> Option<Timestamp> {
 }
 
 /// The oldest fire that is to be made up for.
-pub(crate) fn take_oldest(job: &mut Job) -> Option<Timestamp> {
+pub(crate) fn take_oldest(job: &mut Tracked) -> Option<Timestamp> {
     let mut catch_up = job.progress.state.catch_up.take()?;
     let oldest = catch_up.spans[0].next;
     catch_up.spans[0].left -= 1;
@@ -250,7 +270,7 @@ pub(crate) fn take_oldest(job: &mut Job) -> Option<Timestamp> {
 }
 
 /// A schedule begins to count.
-pub(crate) fn anchor(job: &mut Job, now: Timestamp) {
+pub(crate) fn anchor(job: &mut Tracked, now: Timestamp) {
     job.progress.state.fired = None;
     job.progress.state.runs = 0;
     let counts = matches!(job.spec.schedule, Schedule::Once { .. }) || matches!(fixed(job), Some((_, None)));
@@ -258,13 +278,13 @@ pub(crate) fn anchor(job: &mut Job, now: Timestamp) {
 }
 
 /// The older service wrote down neither where a grid is nor that a `once` was taken: what it shows tells.
-fn read_what_is_shown(job: &mut Job, now: Timestamp) {
+fn read_what_is_shown(job: &mut Tracked, now: Timestamp) {
     let fixed = fixed(job);
-    let progress = &mut job.progress;
+    let Job { spec, progress } = &mut **job;
     if progress.state.anchor.is_some() {
         return;
     }
-    match job.spec.schedule {
+    match spec.schedule {
         // The grid goes through the fire that is shown. One that is ahead is the next to come.
         Schedule::Every { .. } | Schedule::Cron { .. } => {
             let Some((every, None)) = fixed else { return };
@@ -302,10 +322,10 @@ fn still_comes(job: &Job, instant: Timestamp, now: Timestamp) -> bool {
 }
 
 /// A start of the service finds the job so.
-pub(crate) fn restart(job: &mut Job, now: Timestamp) {
+pub(crate) fn restart(job: &mut Tracked, now: Timestamp) {
     read_what_is_shown(job, now);
     if !job.progress.enabled {
-        job.progress.state.catch_up = None;
+        drop_catch_up(job, PAUSED);
     }
     runs::end_pause(job, now);
     let next = job.progress.next_run_at;
@@ -315,7 +335,7 @@ pub(crate) fn restart(job: &mut Job, now: Timestamp) {
         Schedule::Once { run_at } => {
             let is_taken = job.progress.state.fired == Some(run_at);
             if !job.progress.state.held && (is_taken || !still_comes(job, run_at, now)) {
-                plan(job, now);
+                plan(job, now, DOWN);
             }
         }
         Schedule::After { .. } => {
@@ -329,13 +349,15 @@ pub(crate) fn restart(job: &mut Job, now: Timestamp) {
             let stands = lies_ahead && is_near && planned.map(|planned| due(job, planned)) == next;
             let comes = planned.is_some_and(|planned| still_comes(job, planned, now));
             if job.progress.state.is_running() || !(stands || comes) {
-                plan(job, now);
+                let is_enabled = job.progress.enabled;
+                plan(job, now, DOWN);
+                job.passed(Passed::all(planned.filter(|planned| is_enabled && *planned <= now)), DOWN);
             }
         }
         Schedule::Every { .. } | Schedule::Cron { .. } => match shown_instant(job) {
             Some(_) if lies_ahead => {}
             Some(first) if job.spec.policy.misfire != Misfire::Skip => {
-                missed::close(job, now);
+                missed::close_down(job, now);
                 let last = last_due(job, first, now);
                 make_up(job, first, last, now);
                 job.progress.state.fired = Some(last);
@@ -343,9 +365,9 @@ pub(crate) fn restart(job: &mut Job, now: Timestamp) {
             }
             passed => {
                 missed::open(job, passed);
-                plan(job, now);
+                plan(job, now, DOWN);
                 if passed.is_some() && !job.progress.enabled {
-                    missed::close(job, now);
+                    missed::close(job, now, DOWN);
                 }
                 missed::open_paused(job, now);
             }

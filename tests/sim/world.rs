@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use ksana::clock::Clock;
-use ksana::engine::{Outcome, Token};
 use ksana::limits::Bites;
 use ksana::scheduler::{Fatal, Wake};
 use ksana::store::DiskEvent;
@@ -20,7 +19,9 @@ use ends::Crash;
 use crate::clients::Clients;
 use crate::clock::Clocks;
 use crate::disk::{Device, Trouble};
-use crate::model::{Asked, Model, Seen};
+use crate::found::Found;
+use crate::history::After;
+use crate::model::{Asked, Back, Model, Seen};
 use crate::older;
 use crate::process::Process;
 use crate::random::Random;
@@ -87,7 +88,7 @@ pub(crate) struct World {
     bites: Bites,
     /// What clients have sent and the loop has not taken yet.
     sent: VecDeque<Asked>,
-    reports: VecDeque<(Token, Outcome)>,
+    reports: VecDeque<Back>,
     /// Something was wrong with the disk, so changes may be refused.
     may_refuse: bool,
     /// Something may have gone unrecorded that is not written down yet.
@@ -114,7 +115,8 @@ impl World {
             model.begin_with(jobs);
         }
         let process = Process::start(&device, &clocks, workers, bites).expect("nothing is wrong with the disk yet");
-        model.restart(&process.jobs(), clocks.now().wall, false);
+        let found = Found::on(&device.seen()).expect("it was just read");
+        model.restart(&found, process.jobs(), After { now: clocks.now().wall, power_cut: false });
         let mut world = Self {
             random,
             climate,

@@ -7,12 +7,13 @@ use ksana::job::{Job, Phase, Trigger};
 use uuid::Uuid;
 
 use super::{Model, Seen};
+use crate::outcomes::Tracked;
 use crate::{attempts, runs};
 
 impl Model {
     /// Fires a bite of what is due: who has been due for longest comes first.
     pub(super) fn fire(&mut self, seen: &Seen, touched: &mut BTreeSet<String>) {
-        let due = |job: &&mut Job| runs::next_due(job).filter(|due| *due <= seen.now);
+        let due = |job: &&mut Tracked| runs::next_due(job).filter(|due| *due <= seen.now);
         let jobs = self.jobs.values_mut().filter_map(|job| Some((due(&job)?, job)));
         let (left, fired): (Vec<_>, Vec<_>) = jobs.partition(|(_, job)| seen.left.contains(job.spec.id.as_str()));
         let all = left.len() + fired.len();

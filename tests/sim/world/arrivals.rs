@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use ksana::clock::Clock;
 use ksana::engine::{Outcome, Token, Verdict};
 use ksana::executor::Report;
-use ksana::job::{GoDuration, Seen};
+use ksana::job::{ErrorClass, GoDuration, Seen, Times};
 use ksana::scheduler::Wake;
 use uuid::Uuid;
 
 use super::World;
-use crate::model::Asked;
+use crate::model::{Asked, Back};
 use crate::{missed, runs};
 
 impl World {
@@ -39,16 +39,17 @@ impl World {
 
     /// Some attempts come back.
     pub(super) fn come_back(&mut self) {
-        let is_back = |token: &Token| self.reports.iter().any(|(back, _)| back == token);
+        let is_back = |token: &Token| self.reports.iter().any(|back| back.token == *token);
         let flights: Vec<Token> = self.model.flights().filter(|token| !is_back(token)).collect();
         for token in flights {
             if self.random.per_mille(self.climate.quick_targets) {
                 let outcome = self.outcome();
+                let seen = self.seen(&outcome);
                 let took = Duration::from_millis(1);
-                let report = Report { token, outcome: outcome.clone(), seen: Seen::default(), took };
+                let report = Report { token, outcome: outcome.clone(), seen: seen.clone(), took };
                 self.up().reports.try_send(report).expect("there is room");
                 self.story.tell(|| format!("{token:?} comes back: {outcome:?}"));
-                self.reports.push_back((token, outcome));
+                self.reports.push_back(Back { token, outcome, seen });
             }
         }
     }
@@ -66,8 +67,26 @@ impl World {
         }
     }
 
+    /// What such an attempt has seen of its target.
+    fn seen(&mut self, outcome: &Outcome) -> Seen {
+        let (http_status, error) = match outcome.verdict {
+            Verdict::Success => (Some(200 + u16::from(self.random.per_mille(300))), None),
+            Verdict::TimedOut => (None, Some(ErrorClass::Timeout)),
+            Verdict::Final => (Some(404), Some(ErrorClass::Status)),
+            Verdict::Retryable => (Some(503), Some(ErrorClass::Status)),
+        };
+        let body_bytes = match self.random.below(200) {
+            // A few of these are more than is kept of a job's runs.
+            0 => 60_000,
+            1..100 => self.random.index(20),
+            _ => 0,
+        };
+        let total = Some(Duration::from_micros(self.random.below(5_000_000)));
+        Seen { http_status, error, times: Times { total, ..Times::default() }, body: "b".repeat(body_bytes).into() }
+    }
+
     /// The reports that the last turn took.
-    pub(super) fn take_reports(&mut self) -> Vec<(Token, Outcome)> {
+    pub(super) fn take_reports(&mut self) -> Vec<Back> {
         let taken = self.reports.len() - self.up().reports.len();
         assert!(taken <= self.bites.reports, "a turn took {taken} reports");
         self.reports.drain(..taken).collect()

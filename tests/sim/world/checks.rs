@@ -8,7 +8,7 @@ use ksana::job::Job;
 
 use super::World;
 use crate::disk::Trouble;
-use crate::process;
+use crate::found::Found;
 use crate::random::Random;
 
 /// How many acknowledgements are held against the disk; reading all of it costs more than all else.
@@ -62,19 +62,17 @@ impl World {
     /// Memory and disk agree.
     pub(super) fn check_disk(&mut self) {
         self.turn_while_woken();
-        let found =
-            process::jobs_on(self.device.seen()).unwrap_or_else(|error| panic!("no start after a kill: {error}"));
+        let found = Found::on(&self.device.seen()).unwrap_or_else(|error| panic!("no start after a kill: {error}"));
         self.model.check_files(&found, false);
         self.check_least();
         let cut = self.device.after_a_cut(Random::new(self.random.next()));
-        let found = process::jobs_on(cut).unwrap_or_else(|error| panic!("no start after a cut: {error}"));
+        let found = Found::on(&cut).unwrap_or_else(|error| panic!("no start after a cut: {error}"));
         self.model.check_files(&found, true);
     }
 
     /// What is acknowledged is on the disk.
     fn check_least(&self) {
-        let found =
-            process::jobs_on(self.device.least()).unwrap_or_else(|error| panic!("no start after a cut: {error}"));
+        let found = Found::on(&self.device.least()).unwrap_or_else(|error| panic!("no start after a cut: {error}"));
         self.model.check_files(&found, true);
     }
 }

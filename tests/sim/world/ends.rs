@@ -9,6 +9,8 @@ use ksana::store::OpenError;
 
 use super::World;
 use crate::disk::Trouble;
+use crate::found::Found;
+use crate::history::After;
 use crate::process::Process;
 
 /// How a process ends that was not asked to.
@@ -96,8 +98,10 @@ impl World {
         // What the recovery changed is written down bite by bite.
         self.is_behind = true;
         self.may_refuse = self.up().scheduler.store().refusal().is_some() || self.device.trouble() != Trouble::None;
-        let found = self.up().jobs();
-        self.model.restart(&found, self.clocks.now().wall, after_power_cut);
+        let found = Found::on(&self.device.seen()).unwrap_or_else(|error| panic!("behind a start: {error}"));
+        let made = self.up().jobs();
+        let after = After { now: self.clocks.now().wall, power_cut: after_power_cut };
+        self.model.restart(&found, made, after);
         self.turn(Wake::Time);
     }
 
