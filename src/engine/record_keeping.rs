@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::account::close_down;
 use super::table::{Entry, Slot, Unrecorded};
 use super::{Engine, Event, Record, Turn};
-use crate::job::{Job, RunRecord};
+use crate::job::{Job, JobId, RunRecord};
 use crate::limits::{OPEN_BITE, OPEN_REST_MILLIS};
 
 impl Engine {
@@ -73,6 +73,18 @@ impl Engine {
         let mut found: Vec<Event> = std::mem::take(&mut self.found).into_values().flatten().collect();
         let found = found.iter_mut().filter_map(|event| event.take_record(self.found_at)).map(Arc::new);
         self.runs.drain(..).chain(self.held_back.take_all()).chain(found).collect()
+    }
+
+    /// Has the record of a job go with the next ones, where it was to come bite by bite: a change that follows would be
+    /// found without what is over before it.
+    pub fn hasten(&mut self, id: &JobId) {
+        let Some(slot) = self.table.slot(id) else { return };
+        let unrecorded = &mut self.table.at_mut(slot).unrecorded;
+        if *unrecorded == Unrecorded::Late {
+            *unrecorded = Unrecorded::Changed;
+            self.changed.push(slot);
+            self.unwritten.remove(&slot);
+        }
     }
 
     /// Takes back records of [`Engine::take_records`] that could not be written. Of each job the

@@ -1,5 +1,7 @@
 //! What simulations have found, each as the few steps that it comes down to.
 
+mod ledger;
+
 use std::sync::Arc;
 
 use async_channel::Receiver;
@@ -103,8 +105,8 @@ fn job(id: &str) -> Job {
     stored_job(job, &DEFAULTS).expect("it is a job")
 }
 
-fn names(mount: Mount) -> Vec<String> {
-    Found::on(&mount).unwrap_or_else(|error| panic!("{error}")).jobs.into_keys().collect()
+fn names(mount: &Mount) -> Vec<String> {
+    Found::on(mount).unwrap_or_else(|error| panic!("{error}")).jobs.into_keys().collect()
 }
 
 #[test]
@@ -118,7 +120,7 @@ fn what_a_killed_process_had_not_synced_is_synced_before_what_the_next_one_write
     assert_eq!(up.engine.len(), 1, "a kill loses nothing, so everybody sees it");
     up.turn(Record::Put(job("b")));
     up.sync();
-    assert_eq!(names(device.least()), ["a", "b"]);
+    assert_eq!(names(&device.least()), ["a", "b"]);
 }
 
 #[test]
@@ -132,7 +134,7 @@ fn a_change_that_is_there_already_is_acknowledged_only_once_it_is_on_the_disk() 
     let up = Up::open(&device);
     assert_eq!(up.engine.len(), 1);
     assert!(up.store.synced() >= up.store.position());
-    assert_eq!(names(device.least()), ["a"]);
+    assert_eq!(names(&device.least()), ["a"]);
 }
 
 #[test]
@@ -154,7 +156,7 @@ fn what_follows_a_segment_whose_end_a_power_cut_took_is_cut_too() {
         (SEGMENTS[1], &second),
         ("jobs.json.sum", &files.read("jobs.json.sum").expect("it is there")),
     ]);
-    assert_eq!(names(cut.seen()), ["a"], "what stands on b's record is gone with it");
+    assert_eq!(names(&cut.seen()), ["a"], "what stands on b's record is gone with it");
 }
 
 #[test]
@@ -164,7 +166,7 @@ fn a_refused_turn_that_cannot_be_cut_back_is_not_found_in_part() {
     up.turn(Record::Put(job("a")));
     // Two records, of which the first reaches the disk whole; then nothing can be changed any more.
     up.turn_unrecorded_in_part(&device, vec![Record::Put(job("b")), Record::Put(job("c"))]);
-    assert_eq!(names(device.seen()), ["a"], "who was refused has changed nothing");
+    assert_eq!(names(&device.seen()), ["a"], "who was refused has changed nothing");
 }
 
 /// The older service drew its delay otherwise, so ours may lie behind the time that it shows.
@@ -204,7 +206,7 @@ fn what_a_failed_fsync_left_in_memory_is_written_again_before_anybody_relies_on_
     let up = Up::open(&device);
     assert_eq!(up.engine.len(), 2);
     assert!(up.store.synced() >= up.store.position());
-    assert_eq!(names(device.least()), ["a", "b"]);
+    assert_eq!(names(&device.least()), ["a", "b"]);
 }
 
 /// The machine may tell only one thread of a failed fsync: here not the one that writes the snapshot.
@@ -261,7 +263,7 @@ fn a_segment_that_jobs_json_holds_is_not_replayed_over_what_is_newer() {
     let files = ["jobs.json", "jobs.json.sum"].map(|name| (name, device.seen().read(name).expect("it is there")));
     let files = files.iter().map(|(name, content)| (*name, content.as_slice()));
     let cut = Device::holding(files.chain([(SEGMENTS[0], covered.as_slice())]));
-    assert_eq!(names(cut.seen()), Vec::<String>::new());
+    assert_eq!(names(&cut.seen()), Vec::<String>::new());
     let up = Up::open(&cut);
     assert!(up.engine.is_empty());
     assert!(!cut.files().contains(&SEGMENTS[0].to_owned()), "nobody needs it");

@@ -164,6 +164,11 @@ impl Device {
         self.lock().names.keys().cloned().collect()
     }
 
+    /// Whether it will, or has.
+    pub(crate) fn dies_soon(&self) -> bool {
+        self.lock().dies_in.is_some()
+    }
+
     /// Whether it has.
     pub(crate) fn is_dead(&self) -> bool {
         self.lock().dies_in == Some(0)

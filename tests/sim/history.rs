@@ -124,9 +124,8 @@ impl History {
     /// Whether these are the outcomes that lead to a state.
     fn lead_to(&self, past: &Past, runs: &[RunRecord]) -> bool {
         let mut runs = runs.iter().peekable();
-        let all = self.outcomes[..past.outcomes].iter();
-        let are_there = |outcome: &Outcome| runs.next_if_eq(&&outcome.record).is_some() || outcome.is_held_back;
-        all.map(are_there).all(|is_there| is_there) && runs.next().is_none()
+        let mut all = self.outcomes[..past.outcomes].iter();
+        all.all(|outcome| runs.next_if_eq(&&outcome.record).is_some() || outcome.is_held_back) && runs.next().is_none()
     }
 
     /// Checks what lies on a disk.

@@ -42,6 +42,8 @@ struct Climate {
     quick_disk: u64,
     /// How often an attempt that could come back does.
     quick_targets: u64,
+    /// How often the machine is busy with something else before a turn.
+    slow_turns: u64,
 }
 
 impl Climate {
@@ -54,14 +56,17 @@ impl Climate {
             clock_steps: one_of([0, 0, 30]),
             quick_disk: one_of([0, 300, 900]),
             quick_targets: one_of([100, 500, 1_000]),
+            slow_turns: one_of([0, 100, 600]),
         }
     }
 }
 
 /// How much is taken at a time: as in life, or so little that a few jobs are too many.
 fn bites(random: &mut Random) -> Bites {
-    if random.per_mille(667) {
-        return Bites::default();
+    if random.per_mille(600) {
+        let all = Bites::default();
+        // So that a start, and the end of a refusal, take some turns.
+        return if random.per_mille(500) { Bites { late_records: 1, ..all } } else { all };
     }
     let mut few = || 1 + random.index(3);
     Bites {
@@ -172,7 +177,10 @@ impl World {
             0..=2 => self.ask(),
             3 | 4 => self.come_back(),
             5 | 6 => (0..=self.random.below(4)).for_each(|_| self.move_disk()),
-            7 => self.check_disk(),
+            7 => {
+                self.turn_while_woken();
+                self.check_disk();
+            }
             _ => {
                 let most = *self.random.pick(&[10, 1_000, 4_000, 4_000, 90_000]);
                 let time = Duration::from_micros(self.random.below(most * 1_000));
@@ -268,10 +276,31 @@ impl World {
         self.may_refuse |= trouble != Trouble::None;
     }
 
+    /// Time passes, and a helper does something, between two turns for which the loop does not sleep.
+    fn dawdle(&mut self) {
+        // What is asked for is not to meet what becomes due meanwhile.
+        if self.sent.is_empty() && !self.model.has_deferred() {
+            self.clocks.pass(Duration::from_millis(self.random.below(1_500)));
+        }
+        let waiting = self.up().waiting_helpers();
+        if !waiting.is_empty() && !self.device.dies_soon() {
+            let helper = *self.random.pick(&waiting);
+            self.story.tell(|| format!("before the next turn {helper:?} does one thing"));
+            self.up().let_through(helper);
+        }
+        if self.random.per_mille(400) {
+            self.check_disk();
+        }
+    }
+
     /// Turns until nothing that has arrived is left.
     fn turn_while_woken(&mut self) {
         let mut turns = 0;
         loop {
+            let now = self.clocks.now().steady;
+            if self.up().wakes_at <= now && self.random.per_mille(self.climate.slow_turns) {
+                self.dawdle();
+            }
             let now = self.clocks.now().steady;
             let process = self.up();
             let slept = process.wakes_at <= now;

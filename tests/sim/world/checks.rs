@@ -61,7 +61,6 @@ impl World {
 
     /// Memory and disk agree.
     pub(super) fn check_disk(&mut self) {
-        self.turn_while_woken();
         let found = Found::on(&self.device.seen()).unwrap_or_else(|error| panic!("no start after a kill: {error}"));
         self.model.check_files(&found, false);
         self.check_least();

@@ -102,6 +102,10 @@ impl World {
         let made = self.up().jobs();
         let after = After { now: self.clocks.now().wall, power_cut: after_power_cut };
         self.model.restart(&found, made, after);
+        if self.random.per_mille(500) {
+            // Somebody was waiting for it.
+            self.ask();
+        }
         self.turn(Wake::Time);
     }
 

@@ -1,0 +1,54 @@
+//! Outcomes and what stands beside them: neither is found without the other.
+
+use async_channel::bounded;
+use jiff::Timestamp;
+use ksana::clock::Clock;
+use ksana::engine::Command;
+use ksana::inbox::Letter;
+use ksana::job::JobId;
+use ksana::limits::Bites;
+use ksana::scheduler::Wake;
+use serde_json::{Value, json};
+
+use crate::clock::Clocks;
+use crate::disk::Device;
+use crate::found::Found;
+use crate::process::Process;
+
+/// A disk with jobs whose only instant has just passed.
+fn missed(ids: &[&str], clocks: &Clocks) -> Device {
+    let run_at = Timestamp::from_second(clocks.now().wall.as_second() - 1).expect("a time").to_string();
+    let http = json!({"url": "http://127.0.0.1:9/"});
+    let schedule = json!({"kind": "once", "run_at": run_at});
+    let job = |id: &&str| json!({"id": id, "name": id, "http": http, "schedule": schedule, "next_run_at": run_at});
+    let jobs: Vec<Value> = ids.iter().map(job).collect();
+    Device::holding([("jobs.json", json!({"jobs": jobs}).to_string().as_bytes())])
+}
+
+/// What a kill would leave.
+fn found(device: &Device) -> Found {
+    Found::on(&device.seen()).expect("a start after a kill")
+}
+
+fn ask(process: &Process, command: Command) {
+    let (reply, _) = bounded(1);
+    process.letters.try_send(Letter { command, reply }).expect("there is room");
+}
+
+/// Seed 595. What a start has found out goes into records bite by bite, and a change may come before.
+#[test]
+fn a_change_of_a_job_goes_with_what_was_over_before_it() {
+    let clocks = Clocks::new();
+    for delete in [false, true] {
+        let device = missed(&["a", "b"], &clocks);
+        let bites = Bites { late_records: 1, ..Bites::default() };
+        let mut process = Process::start(&device, &clocks, 1, bites).expect("nothing is wrong with the disk");
+        let id = JobId::parse("b").expect("an id");
+        ask(&process, if delete { Command::Delete(id) } else { Command::Pause { id, until: None } });
+        process.turn(Wake::Time).expect("nothing is wrong with the disk");
+        process.write(0).expect("nothing is wrong with the disk");
+        let found = found(&device);
+        assert!(found.jobs.get("b").is_none_or(|job| !job.progress.enabled), "the change is there");
+        assert_eq!(found.runs_of("b").len(), 1, "and that it was missed before");
+    }
+}
