@@ -122,15 +122,16 @@ impl Engine {
     fn take_record(&mut self, slot: Slot, now: Timestamp, turn: &mut Turn, records: &mut Vec<Record>) {
         let entry = self.table.at_mut(slot);
         entry.unrecorded = Unrecorded::No;
-        let from = turn.events.len();
-        if !self.found.is_empty() {
-            turn.events.extend(self.found.remove(&slot).into_iter().flatten());
-        }
-        close_down(&mut entry.job, now, &mut turn.events);
+        let mut found = if self.found.is_empty() { None } else { self.found.remove(&slot) }.unwrap_or_default();
+        let mut closed = Vec::new();
+        close_down(&mut entry.job, now, &mut closed);
         let Job { spec, progress } = &entry.job;
         records.push(Record::Progress { id: spec.id.clone(), progress: Box::new(progress.clone()) });
         records.extend(self.held_back.take(slot).into_iter().map(Record::Run));
-        let closed = turn.events[from..].iter_mut().filter_map(|event| event.take_record(now));
-        records.extend(closed.map(|run| Record::Run(Arc::new(run))));
+        let found_at = self.found_at;
+        let found_runs = found.iter_mut().filter_map(|event| event.take_record(found_at));
+        let runs = found_runs.chain(closed.iter_mut().filter_map(|event| event.take_record(now)));
+        records.extend(runs.map(|run| Record::Run(Arc::new(run))));
+        turn.events.extend(found.into_iter().chain(closed));
     }
 }
