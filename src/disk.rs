@@ -78,3 +78,8 @@ impl From<Failure> for io::Error {
         error
     }
 }
+
+/// Whether something failed for want of room.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

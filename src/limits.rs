@@ -318,6 +318,8 @@ pub const HISTORY_LIMIT_MAX: usize = 1_000;
 pub const HISTORY_LIMIT_DEFAULT: usize = 100;
 /// A page of the history ends early at about this much text.
 pub const HISTORY_PAGE_BYTES_MAX: usize = 1024 * 1024;
+/// How much of the journal waits for a history that cannot be written: the disk has to hold the jobs first.
+pub const HISTORY_WAIT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Records that wait for the history's files in memory: an hour of some thirty runs a second. Past this the oldest are
 /// given up, because a history must not cost the service its memory.
 pub const LEDGER_PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -71,9 +71,7 @@ pub(super) fn close_all(job: &mut Job, now: Timestamp, why: Missed, events: &mut
                 events.push(Event::missed(job, run_at, why));
             }
         }
-        Schedule::After { .. } => {
-            events.extend(planned(job).filter(|_| is_due).map(|planned| Event::missed(job, planned, why)));
-        }
+        Schedule::After { .. } => miss_due(job, now, why, events),
         Schedule::Every { .. } | Schedule::Cron { .. } => {
             if !job.progress.enabled {
                 return close(job, now, Missed::Paused, events);
@@ -102,6 +100,13 @@ pub(super) fn close_used_up(job: &mut Job, now: Timestamp, events: &mut Vec<Even
     let is_due = job.progress.next_run_at.is_some_and(|due| due <= now);
     if is_due && job.progress.state.fired < planned(job) {
         close_planned(job, now, Missed::UsedUp, events);
+    }
+}
+
+/// The plan of an `after` goes, and its fire is due already.
+pub(super) fn miss_due(job: &Job, now: Timestamp, why: Missed, events: &mut Vec<Event>) {
+    if let Schedule::After { .. } = job.spec.schedule {
+        events.extend(planned(job).filter(|planned| *planned <= now).map(|planned| Event::missed(job, planned, why)));
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::account::{close, close_down, drop_waiting, open, open_paused, planned};
+use super::account::{close, close_down, drop_waiting, miss_due, open, open_paused, planned};
 use super::catch_up::{is_too_old, make_up};
 use super::fire::earliest_next;
 use super::{Event, Missed};
@@ -176,6 +176,7 @@ pub(super) fn pause(job: &mut Job, until: Option<Timestamp>, now: Timestamp, eve
     job.progress.enabled = false;
     let first = instants(job).and(planned(job));
     open(job, first);
+    miss_due(job, now, Missed::Paused, events);
     plan(job, None);
     if !once_is_done(job) {
         job.progress.last_status = Status::Paused;

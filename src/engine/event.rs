@@ -79,6 +79,8 @@ pub enum Missed {
     Deleted,
     /// The last run of `max_runs` began before their turn.
     UsedUp,
+    /// A run was asked for in the same moment, and the next one is counted from its end.
+    Asked,
 }
 
 impl Missed {
@@ -93,6 +95,7 @@ impl Missed {
             Self::Changed => "the schedule was changed before its turn",
             Self::Deleted => "the job was deleted before its turn",
             Self::UsedUp => "the last run of max_runs began before its turn",
+            Self::Asked => "a run was asked for before its turn, and the next fire counts from its end",
         }
     }
 }

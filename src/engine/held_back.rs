@@ -79,6 +79,10 @@ impl HeldBack {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     pub(super) fn has_any_of_none(&self) -> bool {
         !self.of_none.is_empty()
     }

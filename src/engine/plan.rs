@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::account::{close_all, open_paused};
+use super::account::{close_all, miss_due, open_paused};
 use super::attempt::cancel;
 use super::calendar::{anchor, first_instant, fresh, instants, pause, plan, plan_from, resume};
 use super::fire::{follow_up, has_room, push};
@@ -122,8 +122,10 @@ fn run_now(present: &Job, asked: &RunNow, now: Timestamp) -> Result<Planned, Ref
         overrides.check_for(&job.spec.http).map_err(Refusal::Invalid)?;
         check_room(&job, overrides)?;
     }
+    let mut events = Vec::new();
     if matches!(job.spec.schedule, Schedule::After { .. }) {
         // Its end plans the next one.
+        miss_due(&job, now, Missed::Asked, &mut events);
         plan(&mut job, None);
     }
     let run = Run {
@@ -143,7 +145,7 @@ fn run_now(present: &Job, asked: &RunNow, now: Timestamp) -> Result<Planned, Ref
     push(&mut job, run);
     // From now on `last_run_at` alone does not tell whether a `once` was taken.
     job.progress.state.anchor.get_or_insert(now);
-    Ok(progressed(present, job))
+    Ok(Planned { events, ..progressed(present, job) })
 }
 
 /// All that is written down of a job holds what its runs send.

@@ -16,6 +16,15 @@ impl Engine {
     /// since then; then `bite` of what is late, because that may be all jobs: after a recovery, and when the disk takes
     /// records again.
     pub fn take_records(&mut self, bite: usize, now: Timestamp, turn: &mut Turn) -> Vec<Record> {
+        let mut records = self.take_changed(bite, now, turn);
+        if self.unwritten.is_empty() {
+            records.extend(self.held_back.take_of_none().into_iter().map(Record::Run));
+            self.take_open(now, turn, &mut records);
+        }
+        records
+    }
+
+    fn take_changed(&mut self, bite: usize, now: Timestamp, turn: &mut Turn) -> Vec<Record> {
         let mut records = Vec::with_capacity(self.changed.len() + self.runs.len());
         let mut changed = std::mem::take(&mut self.changed);
         for slot in changed.drain(..) {
@@ -33,14 +42,10 @@ impl Engine {
             // It may have held all jobs.
             self.late = VecDeque::new();
         }
-        if self.unwritten.is_empty() {
-            records.extend(self.held_back.take_of_none().into_iter().map(Record::Run));
-            self.take_open(now, turn, &mut records);
-        }
         records
     }
 
-    /// A few of those that are open, each some milliseconds.
+    /// A few of those that are open, and no more for some milliseconds.
     fn take_open(&mut self, now: Timestamp, turn: &mut Turn, records: &mut Vec<Record>) {
         let rest = SignedDuration::from_millis(OPEN_REST_MILLIS);
         // The clock may have stepped back.
@@ -60,12 +65,18 @@ impl Engine {
     /// The same of what is over alone, each beside its job: at the end, when a snapshot shows all else. Empty where
     /// there is nothing.
     pub fn take_outcomes(&mut self, bite: usize, now: Timestamp, turn: &mut Turn) -> Vec<Record> {
-        let mut records = self.take_records(0, now, turn);
+        let mut records = self.take_changed(0, now, turn);
+        records.extend(self.held_back.take_of_none().into_iter().map(Record::Run));
         let found: Vec<Slot> = self.found.keys().copied().take(bite).collect();
         for slot in found.into_iter().chain(self.held_back.jobs(bite)) {
             self.take_record(slot, now, turn, &mut records);
         }
         records
+    }
+
+    /// Whether outcomes wait for the next record of their job, which shows already that they are over.
+    pub fn owes_outcomes(&self) -> bool {
+        !self.found.is_empty() || !self.held_back.is_empty()
     }
 
     /// What is over and finds no room in the journal.

@@ -35,6 +35,8 @@ impl Engine {
                 self.index(slot);
             }
             if !events.is_empty() {
+                // It may be one of each job.
+                events.shrink_to_fit();
                 self.found.insert(slot, events);
             }
             let Progress { enabled, ref state, .. } = self.table.at(slot).job.progress;

@@ -112,7 +112,9 @@ impl Ledger {
         if known.as_ref().is_some_and(|known| known.holds(record.seq)) || state.pending.holds(record.seq) {
             state.next_seq = state.next_seq.max(record.seq + 1);
         } else {
-            state.add(Arc::new(record), Position::default());
+            // Of these there may be many, and the start has them written at once.
+            state.next_seq = state.next_seq.max(record.seq + 1);
+            state.pending.add_found(Arc::new(record));
         }
     }
 
@@ -143,9 +145,9 @@ impl Ledger {
         Figures { bytes: state.bytes(), pending: state.pending.count(), lost: state.pending.lost() }
     }
 
-    /// How many records were given up since the start.
-    pub fn lost(&self) -> u64 {
-        self.state().pending.lost()
+    /// Gives up what stands in segments of the journal before this one, which have to go.
+    pub fn give_up(&self, before_segment: u64) {
+        self.state().pending.give_up(|position| position.segment < before_segment);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -27,13 +27,30 @@ struct Waiting {
 }
 
 impl Pending {
-    /// Adds one; gives how many had to go for it.
-    pub(super) fn add(&mut self, record: Arc<RunRecord>, position: Position) -> u64 {
+    /// Adds one that a start has found, however many there are.
+    pub(super) fn add_found(&mut self, record: Arc<RunRecord>) {
+        self.insert(record, Position::default());
+    }
+
+    fn insert(&mut self, record: Arc<RunRecord>, position: Position) {
         let bytes = memory_bytes(&record);
         self.bytes += bytes;
         if let Some(before) = self.records.insert(record.seq, Waiting { record, position, bytes }) {
             self.bytes -= before.bytes;
         }
+    }
+
+    /// Gives up those that stand there in the journal.
+    pub(super) fn give_up(&mut self, stands_there: impl Fn(Position) -> bool) {
+        let gone = self.records.extract_if(.., |_, waiting| stands_there(waiting.position));
+        let (count, bytes) = gone.fold((0, 0), |(count, bytes), (_, waiting)| (count + 1, bytes + waiting.bytes));
+        self.lost += count;
+        self.bytes -= bytes;
+    }
+
+    /// Adds one; gives how many had to go for it.
+    pub(super) fn add(&mut self, record: Arc<RunRecord>, position: Position) -> u64 {
+        self.insert(record, position);
         let mut dropped = 0;
         while self.bytes > LEDGER_PENDING_BYTES_MAX && self.drop_oldest() {
             dropped += 1;

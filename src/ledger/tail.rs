@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use super::index::Draft;
 use super::segment::{Segment, Stream};
-use crate::disk::Failure;
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, Failure, is_full};
 
 /// Appends whole lines. Where that fails none of them is there.
 #[derive(Debug)]
@@ -117,16 +116,20 @@ impl Tail {
         text.truncate(usize::try_from(self.len).unwrap_or(usize::MAX));
         match file.write(&text, 0) {
             // Where even the same bytes need new room there is none; the fsync does what it can.
-            Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Ok(()),
+            Err(error) if is_full(&error) => Ok(()),
             result => result,
         }
     }
 
     fn file(&mut self, disk: &dyn Disk) -> io::Result<Arc<dyn DiskFile>> {
+        let name = self.stream.segment_name(self.first);
+        if matches!(disk.len(&name), Err(error) if error.kind() == io::ErrorKind::NotFound) {
+            // What is written to the one that was opened is nowhere.
+            self.file = None;
+        }
         if let Some(file) = &self.file {
             return Ok(Arc::clone(file));
         }
-        let name = self.stream.segment_name(self.first);
         let file = match disk.open(&name) {
             // Somebody cleared the folder away.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::line::{self, Glance};
 use super::segment::{Both, Segment, Stream};
 use super::tail::Tail;
-use super::{Ledger, Position};
-use crate::disk::Failure;
+use super::{Ledger, Position, State};
+use crate::disk::{Failure, is_full};
 use crate::job::RunRecord;
 use crate::limits::{
     HISTORY_AGE_PARTS, HISTORY_FAILURES_AGE_FACTOR, HISTORY_SEGMENT_BYTES_MAX, HISTORY_SEGMENT_BYTES_MIN,
@@ -49,8 +49,9 @@ impl Ledger {
     /// [`Failure::Other`]: what is not written waits for the next time. [`Failure::Sync`]: the process must end.
     pub fn write(&self, upto: Position, now: Timestamp) -> Result<(), Failure> {
         self.writing(now, |writing| {
-            writing.append_due(|position| position <= upto)?;
-            writing.remove_old()
+            let appended = writing.append_due(|position| position <= upto);
+            writing.remove_old()?;
+            appended
         })
     }
 
@@ -151,8 +152,8 @@ impl Writing<'_> {
             return Ok(());
         }
         self.make_room(text.len() as u64)?;
+        self.append_text(stream, &text)?;
         let tail = self.files.tails[stream as usize].as_mut().expect("its segment was begun");
-        tail.append(&*self.ledger.disk, &text)?;
         for record in &records {
             tail.draft.add(&Glance::from(*record));
         }
@@ -164,6 +165,21 @@ impl Writing<'_> {
             state.pending.remove(record.seq);
         }
         Ok(())
+    }
+
+    /// Where the disk is full the oldest goes first: it is worth less than what is new.
+    fn append_text(&mut self, stream: Stream, text: &[u8]) -> io::Result<()> {
+        loop {
+            let tail = self.files.tails[stream as usize].as_mut().expect("its segment was begun");
+            match tail.append(&*self.ledger.disk, text) {
+                Err(error) if is_full(&error) => {
+                    let oldest = oldest(&self.ledger.state());
+                    let (stream, first) = oldest.ok_or(error)?;
+                    self.remove(stream, first)?;
+                }
+                result => return result,
+            }
+        }
     }
 
     /// Begins the next segment of a stream. Its name says that all before is in the ones before, so that has to be
@@ -215,16 +231,7 @@ impl Writing<'_> {
 
     fn too_much(&self, coming: u64) -> Option<(Stream, u64)> {
         let state = self.ledger.state();
-        let [runs, all] = [state.bytes_of(Stream::Runs), state.bytes()];
-        if all + coming <= self.ledger.bounds.bytes {
-            return None;
-        }
-        let mut streams = Stream::ALL;
-        if runs <= all / 2 {
-            streams.reverse();
-        }
-        let oldest = |stream| state.segments[stream as usize].first().filter(|segment| segment.is_sealed);
-        streams.into_iter().find_map(|stream| oldest(stream).map(|segment| (stream, segment.first)))
+        if state.bytes() + coming <= self.ledger.bounds.bytes { None } else { oldest(&state) }
     }
 
     /// Removes the segments whose newest record is too old.
@@ -271,4 +278,14 @@ impl Writing<'_> {
     fn is_older(&self, instant: Timestamp, age: SignedDuration) -> bool {
         self.now.duration_since(instant) > age
     }
+}
+
+/// The segment that goes first, of those that are not written to: one of successes, unless most are failures.
+fn oldest(state: &State) -> Option<(Stream, u64)> {
+    let mut streams = Stream::ALL;
+    if state.bytes_of(Stream::Runs) <= state.bytes() / 2 {
+        streams.reverse();
+    }
+    let oldest = |stream| state.segments[stream as usize].first().filter(|segment| segment.is_sealed);
+    streams.into_iter().find_map(|stream| oldest(stream).map(|segment| (stream, segment.first)))
 }

@@ -315,7 +315,9 @@ impl Scheduler {
         let is_wanted = parts.store.has_loose_name() && is_due(parts.store.snapshot_due());
         parts.store.sync(!self.waiting.is_empty() || is_wanted, now.steady);
         let is_ending = matches!(self.order, Some(Order::End(_)));
-        if is_due(parts.store.snapshot_due()) && !is_ending {
+        // It would show what a crash could not tell any more.
+        let is_early = parts.store.refusal().is_none() && parts.engine.read().owes_outcomes();
+        if is_due(parts.store.snapshot_due()) && !is_ending && !is_early {
             if let Some(written) = parts.store.begin_snapshot(now) {
                 return self.conclude(written, now);
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::snapshot::Sum;
-use crate::disk::{Disk, DiskFile, Failure};
+use crate::disk::{Disk, DiskFile, Failure, is_full};
 
 /// The snapshot, for people and for restarts.
 pub(super) const SNAPSHOT: &str = "jobs.json";
@@ -80,6 +80,11 @@ impl Folder {
 
     pub(super) fn segment_len(&self, number: u64) -> io::Result<u64> {
         self.disk.len(&segment(number))
+    }
+
+    /// How many bytes segments have, of those that are there.
+    pub(super) fn bytes_of(&self, numbers: &[u64]) -> u64 {
+        numbers.iter().filter_map(|number| self.segment_len(*number).ok()).sum()
     }
 
     /// A segment's text, to be read a piece at a time.
@@ -230,10 +235,6 @@ const PIECE_BYTES: u64 = 256 * 1024;
 
 fn segment(number: u64) -> String {
     format!("journal-{number:06}.jsonl")
-}
-
-pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn there<T>(result: io::Result<T>) -> io::Result<Option<T>> {

@@ -16,6 +16,7 @@ use crate::disk::DiskFile;
 use crate::disk::Failure;
 use crate::job::Job;
 use crate::ledger::{Ledger, Position};
+use crate::limits::HISTORY_WAIT_BYTES_MAX;
 
 /// What the helpers tell the owner of the store.
 #[derive(Debug)]
@@ -78,13 +79,21 @@ pub(super) enum Request {
 pub(super) struct SnapshotRequest {
     /// The chunks of jobs, ended by an empty one. Where the channel ends before that, the owner is
     /// gone and the snapshot is given up.
-    pub(super) chunks: Receiver<Vec<Job>>,
+    pub(super) chunks: Receiver<Chunk>,
     pub(super) updated_at: Timestamp,
     /// The segments that the snapshot covers, and the first that it does not.
     pub(super) covers: Vec<u64>,
     pub(super) from: u64,
     /// The last one of this process: no segment is left, and the note goes too.
     pub(super) is_last: bool,
+}
+
+/// A piece of a snapshot.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    pub(super) jobs: Vec<Job>,
+    /// Up to where the journal is on the disk: the history does not wait for the end of a long snapshot.
+    pub(super) synced: Position,
 }
 
 /// The threads and the ways to them.
@@ -194,7 +203,7 @@ fn run_snapshots(
     requests: &Receiver<Request>,
     events: &async_channel::Sender<DiskEvent>,
 ) {
-    let _alarm = Alarm { events, event: |error| DiskEvent::Snapshot(Err(error.into())) };
+    let _alarm = Alarm { events, event: |error| DiskEvent::Snapshot(Err(Failure::Sync(error))) };
     let mut possible = vec![present];
     while let Ok(request) = requests.recv() {
         let request = match request {
@@ -206,7 +215,7 @@ fn run_snapshots(
                 continue;
             }
         };
-        let result = write_snapshot(folder, &request, events, &mut possible).and_then(|basis| {
+        let result = write_snapshot(folder, ledger, &request, events, &mut possible).and_then(|basis| {
             let mut left = request.covers.clone();
             let untidy = match tidy(folder, ledger, &mut left, basis, &request) {
                 Ok(()) => None,
@@ -230,16 +239,19 @@ fn run_snapshots(
 /// hold: more than one thing after a rename of which nobody knows whether it is on the disk.
 fn write_snapshot(
     folder: &Folder,
+    ledger: &Ledger,
     request: &SnapshotRequest,
     events: &async_channel::Sender<DiskEvent>,
     possible: &mut Vec<Basis>,
 ) -> Result<Basis, Failure> {
     let file = folder.create_snapshot()?;
     let out = Appended { file: Arc::clone(&file), len: 0 };
-    let mut jobs = Chunks { request, events, chunk: Vec::new().into_iter(), end: None };
+    let mut jobs = Chunks { request, events, ledger, chunk: Vec::new().into_iter(), end: None };
     let sum = snapshot::write(out, request.updated_at, &mut jobs)?;
-    if jobs.end != Some(End::Whole) {
-        return Err(io::Error::other("given up: its jobs stopped coming").into());
+    match jobs.end {
+        Some(End::Whole) => {}
+        Some(End::Failed(error)) => return Err(Failure::Sync(error)),
+        Some(End::GivenUp) | None => return Err(io::Error::other("given up: its jobs stopped coming").into()),
     }
     file.sync()?;
     // What a power cut leaves of these is replayed over the new content, so they must not end before it.
@@ -265,7 +277,14 @@ fn tidy(
     basis: Basis,
     request: &SnapshotRequest,
 ) -> Result<(), Failure> {
-    ledger.settle(request.from, request.updated_at)?;
+    match ledger.settle(request.from, request.updated_at) {
+        Err(Failure::Other(error)) if folder.bytes_of(left) > HISTORY_WAIT_BYTES_MAX => {
+            // They must not take the room that the jobs need.
+            tracing::error!(%error, "the history of runs cannot be written, and the journal waits for it no longer: runs are lost");
+            ledger.give_up(request.from);
+        }
+        result => result?,
+    }
     folder.remove_segments(left)?;
     if request.is_last {
         folder.remove_note()?;
@@ -296,19 +315,20 @@ impl Write for Appended {
 struct Chunks<'a> {
     request: &'a SnapshotRequest,
     events: &'a async_channel::Sender<DiskEvent>,
+    ledger: &'a Ledger,
     chunk: std::vec::IntoIter<Job>,
     end: Option<End>,
 }
 
 /// How a list of jobs came to its end.
-#[derive(PartialEq)]
 enum End {
     Whole,
     GivenUp,
+    Failed(io::Error),
 }
 
 impl Chunks<'_> {
-    fn fetch(&self) -> Option<Vec<Job>> {
+    fn fetch(&self) -> Option<Chunk> {
         self.events.send_blocking(DiskEvent::ChunkWanted).ok()?;
         self.request.chunks.recv().ok()
     }
@@ -326,8 +346,16 @@ impl Iterator for Chunks<'_> {
         }
         match self.fetch() {
             None => self.end = Some(End::GivenUp),
-            Some(chunk) if chunk.is_empty() => self.end = Some(End::Whole),
-            Some(chunk) => self.chunk = chunk.into_iter(),
+            Some(Chunk { jobs, synced }) => {
+                let written =
+                    if self.ledger.waits(synced) { self.ledger.write(synced, self.request.updated_at) } else { Ok(()) };
+                match written {
+                    Err(Failure::Sync(error)) => self.end = Some(End::Failed(error)),
+                    // What cannot be written waits.
+                    _ if jobs.is_empty() => self.end = Some(End::Whole),
+                    _ => self.chunk = jobs.into_iter(),
+                }
+            }
         }
         self.chunk.next()
     }

@@ -42,7 +42,9 @@ impl History {
 impl Store {
     /// Has the history written as far as the journal is on the disk, unless the thread is busy: a snapshot writes it too.
     pub(super) fn write_history(&mut self, now: Now) {
-        if self.is_thread_free() && self.ledger.waits(self.sync.done) {
+        // A snapshot that is due writes it too.
+        let is_first = self.snapshot_due().is_none_or(|due| due > now.steady);
+        if is_first && self.is_thread_free() && self.ledger.waits(self.sync.done) {
             self.look_at_history(now);
         }
     }

@@ -154,12 +154,14 @@ impl Store {
         None
     }
 
-    /// Hands runs that are over straight to the history, which takes them once a snapshot covers the journal as it is.
+    /// Hands runs that are over straight to the history, which takes them behind the last snapshot: that shows their
+    /// jobs, and no fsync of the journal does.
     pub fn push_runs(&mut self, mut runs: Vec<Arc<RunRecord>>) {
         for run in &mut runs {
             self.number(run);
         }
-        self.ledger.push(runs, self.end);
+        let segment = self.segments.last().copied().unwrap_or_default();
+        self.ledger.push(runs, Position { segment, len: u64::MAX });
     }
 
     fn number(&mut self, run: &mut Arc<RunRecord>) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::folder::{self, Folder, is_full};
+use super::folder::{self, Folder};
 use super::helper::{DiskEvent, Helpers};
 use super::history::History;
 use super::journal::Journal;
@@ -14,7 +14,7 @@ use super::recovery::{self, ReadError};
 use super::snapshots::{Segment, Snapshots};
 use super::{Directory, End, Position, Refusal, Store, Syncing};
 use crate::clock::Now;
-use crate::disk::{Disk, Failure};
+use crate::disk::{Disk, Failure, is_full};
 use crate::engine::Record;
 use crate::job::Defaults;
 use crate::ledger::Ledger;

@@ -6,13 +6,13 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::folder::Basis;
-use super::helper::{Request, SnapshotDone, SnapshotRequest};
+use super::helper::{Chunk, Request, SnapshotDone, SnapshotRequest};
 use super::journal::Journal;
 use super::writer::{NewSegment, Task, WantedFor};
 use super::{End, Position, Refusal, Store, Written, note_synced};
 use crate::clock::Now;
 use crate::engine::{Engine, Filter};
-use crate::job::{Job, JobId};
+use crate::job::JobId;
 use crate::limits::{
     SNAPSHOT_DELAY_MILLIS, SNAPSHOT_JOURNAL_BYTES_MIN, SNAPSHOT_REFUSED_REST_SECS_MAX, SNAPSHOT_REST_FACTOR,
     SNAPSHOT_RETRY_MILLIS,
@@ -50,7 +50,7 @@ pub(super) enum Segment {
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) began: Instant,
-    pub(super) chunks: SyncSender<Vec<Job>>,
+    pub(super) chunks: SyncSender<Chunk>,
     /// The last job that was handed over.
     pub(super) after: Option<JobId>,
     /// All were, and the end of the list waits for the end of a write.
@@ -210,7 +210,7 @@ impl Store {
             return;
         }
         // The helper asks for one at a time; if it is gone, its result says why.
-        let _ = running.chunks.try_send(page.jobs);
+        let _ = running.chunks.try_send(Chunk { jobs: page.jobs, synced: self.sync.done });
     }
 
     /// Nothing is being written any more, so the end of the list may come.
@@ -218,7 +218,7 @@ impl Store {
         if let Some(running) = self.snapshot.running.as_mut().filter(|running| running.waits_for_write) {
             running.waits_for_write = false;
             // As with a chunk.
-            let _ = running.chunks.try_send(Vec::new());
+            let _ = running.chunks.try_send(Chunk { jobs: Vec::new(), synced: self.sync.done });
         }
     }
 

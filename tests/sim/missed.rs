@@ -26,6 +26,12 @@ pub(crate) fn open_paused(job: &mut Tracked, now: Timestamp) {
     }
 }
 
+/// What is planned is due, and goes without a run.
+pub(crate) fn due(job: &mut Tracked, now: Timestamp, why: &str) {
+    let planned = job.progress.next_run_at.map(|next| job.progress.state.planned.unwrap_or(next));
+    job.passed(Passed::all(planned.filter(|planned| *planned <= now)), why);
+}
+
 /// From this instant on none is taken; one that is open already has been for longer.
 pub(crate) fn open(job: &mut Tracked, first: Option<Timestamp>) {
     if job.progress.state.missed_from.is_none() {

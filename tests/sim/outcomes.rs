@@ -8,6 +8,7 @@ use ksana::job::{Job, Origin, Run, RunRecord, Status, Stretch, Trigger};
 use crate::rules::run_id;
 
 pub(crate) const PAUSED: &str = "the job was paused";
+pub(crate) const ASKED: &str = "a run was asked for before its turn, and the next fire counts from its end";
 pub(crate) const DOWN: &str = "the service was not running";
 pub(crate) const LATE: &str = "the service came too late: the machine slept, was overloaded, or its clock stepped";
 pub(crate) const TOO_OLD: &str = "it was older than what the job has made up for";

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::attempts::cancel;
 use crate::missed;
-use crate::outcomes::{DOWN, LATE, PAUSED, Passed, TOO_OLD, Tracked, USED_UP};
+use crate::outcomes::{ASKED, DOWN, LATE, PAUSED, Passed, TOO_OLD, Tracked, USED_UP};
 use crate::rules::{
     bound_catch_up, drop_catch_up, due, following, forget_waiting, has_had_all_runs, is_too_old, last_due, make_up,
     miss, plan, plan_delayed, plan_next, plan_or_end, run_id, set_plan, take_oldest,
@@ -256,6 +256,7 @@ fn take_worth_it(job: &mut Tracked, now: Timestamp) -> Option<Timestamp> {
 /// A run-now, of a job that has room.
 pub(crate) fn run_now(job: &mut Tracked, id: Uuid, overrides: Option<&Overrides>, now: Timestamp) {
     if let Schedule::After { .. } = job.spec.schedule {
+        missed::due(job, now, ASKED);
         set_plan(job, None);
     }
     let run = run(id, Trigger::Manual, now, now, now);
@@ -290,6 +291,9 @@ pub(crate) fn pause(job: &mut Tracked, until: Option<Timestamp>, now: Timestamp)
     job.progress.enabled = false;
     if let Schedule::Every { .. } | Schedule::Cron { .. } = job.spec.schedule {
         missed::open(job, job.progress.state.planned.or(job.progress.next_run_at));
+    }
+    if let Schedule::After { .. } = job.spec.schedule {
+        missed::due(job, now, PAUSED);
     }
     set_plan(job, None);
     // A `once` that has had its outcome keeps it.

@@ -71,7 +71,7 @@ fn the_oldest_go_when_too_much_waits_and_are_counted() {
     let fitting = u64::try_from(LEDGER_PENDING_BYTES_MAX / mib).expect("it is small") - 1;
     for seq in 1..=fitting + 5 {
         ledger.push([large(seq, mib).into()], position(1, seq));
-        assert_eq!(ledger.lost(), seq.saturating_sub(fitting));
+        assert_eq!(ledger.figures().lost, seq.saturating_sub(fitting));
     }
     assert_eq!(seqs(&ledger.since(0, 1).expect("it can be read")), [6]);
     assert_eq!(ledger.figures().pending as u64, fitting);
@@ -80,7 +80,7 @@ fn the_oldest_go_when_too_much_waits_and_are_counted() {
     assert_eq!(ledger.figures().pending, 0);
     // The memory is there again.
     ledger.push([large(fitting + 6, mib).into()], position(2, 1));
-    assert_eq!(ledger.lost(), 5);
+    assert_eq!(ledger.figures().lost, 5);
 }
 
 #[test]
