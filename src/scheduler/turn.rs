@@ -70,11 +70,12 @@ impl Scheduler {
         // Those that were put off come first.
         let commands: Vec<Letter> = self.deferred.drain(..).chain(arrived.letters).collect();
         if self.parts.store.refusal().is_none() {
-            commands.iter().for_each(|letter| engine.hasten(letter.command.id()));
+            for letter in &commands {
+                engine.hasten(letter.command.id());
+            }
         }
         // At the end the last snapshot holds what is late.
-        let is_ending = matches!(self.order, Some(Order::End(_)));
-        let late = if is_ending { 0 } else { bites.late_records };
+        let late = if matches!(self.order, Some(Order::End(_))) { 0 } else { bites.late_records };
         let mut records = engine.take_records(late, now.wall, &mut turn);
         drop(engine);
         let own = records.len();

@@ -1,5 +1,7 @@
 //! Outcomes and what stands beside them: neither is found without the other.
 
+use std::time::Duration;
+
 use async_channel::bounded;
 use jiff::Timestamp;
 use ksana::clock::Clock;
@@ -8,6 +10,7 @@ use ksana::inbox::Letter;
 use ksana::job::JobId;
 use ksana::limits::Bites;
 use ksana::scheduler::Wake;
+use ksana::store::DiskEvent;
 use serde_json::{Value, json};
 
 use crate::clock::Clocks;
@@ -51,4 +54,33 @@ fn a_change_of_a_job_goes_with_what_was_over_before_it() {
         assert!(found.jobs.get("b").is_none_or(|job| !job.progress.enabled), "the change is there");
         assert_eq!(found.runs_of("b").len(), 1, "and that it was missed before");
     }
+}
+
+/// A snapshot shows what a start has found out, also where its record has not had its turn.
+#[test]
+fn a_snapshot_shows_no_job_whose_outcomes_are_still_to_be_written() {
+    let clocks = Clocks::new();
+    let ids: Vec<String> = (0..60).map(|number| format!("{number:02}")).collect();
+    let device = missed(&ids.iter().map(String::as_str).collect::<Vec<_>>(), &clocks);
+    let bites = Bites { late_records: 1, ..Bites::default() };
+    let mut process = Process::start(&device, &clocks, 1, bites).expect("nothing is wrong with the disk");
+    let mut snapshots = 0;
+    for _ in 0..100 {
+        clocks.pass(Duration::from_millis(100));
+        process.turn(Wake::Time).expect("nothing is wrong with the disk");
+        process.write(0).expect("nothing is wrong with the disk");
+        process.settle();
+        for helper in process.waiting_helpers() {
+            process.let_through(helper);
+        }
+        while let Some(event) = process.events.front() {
+            snapshots += u64::from(matches!(event, DiskEvent::Snapshot(Ok(_))));
+            process.deliver_event();
+        }
+        let found = found(&device);
+        let bare = found.jobs.values().filter(|job| job.progress.state.fired.is_some());
+        let bare: Vec<_> = bare.filter(|job| found.runs_of(job.spec.id.as_str()).is_empty()).collect();
+        assert!(bare.is_empty(), "{bare:#?}");
+    }
+    assert!(snapshots > 0, "there was none");
 }
