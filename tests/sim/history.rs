@@ -1,10 +1,13 @@
 //! All that a crash may bring back of one job.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use jiff::Timestamp;
-use ksana::job::{Job, RunRecord};
+use ksana::job::{Job, RunRecord, Trigger};
+use uuid::Uuid;
 
+use crate::due_times::{Period, Until};
 use crate::found::Found;
 use crate::outcomes::Tracked;
 use crate::rules;
@@ -16,6 +19,8 @@ struct Past {
     job: Option<Job>,
     /// How many of the outcomes had arisen.
     outcomes: usize,
+    /// Its schedule, since that was set.
+    period: Option<Rc<Period>>,
 }
 
 /// When a process began, and what the one before it died of.
@@ -32,6 +37,8 @@ struct Outcome {
     /// The disk refused it, and it waits in memory for room. A snapshot may show its job as it is then, and the end of
     /// the process takes it along: of this alone nothing is promised.
     is_held_back: bool,
+    /// That has happened.
+    is_gone: bool,
 }
 
 /// What a job was, from the oldest that a power cut may leave to the present.
@@ -40,6 +47,8 @@ pub(crate) struct History {
     past: VecDeque<Past>,
     /// All that came of it, in its order.
     outcomes: Vec<Outcome>,
+    /// The runs that were asked for, each with the state that it made.
+    asked_for: Vec<(u64, Uuid)>,
     /// The one that a killed process leaves at least.
     recorded: u64,
     /// The last one that a client made.
@@ -52,8 +61,9 @@ impl Default for History {
     /// Before a job is made there is none.
     fn default() -> Self {
         Self {
-            past: VecDeque::from([Past { number: 0, job: None, outcomes: 0 }]),
+            past: VecDeque::from([Past { number: 0, job: None, outcomes: 0, period: None }]),
             outcomes: Vec::new(),
+            asked_for: Vec::new(),
             recorded: 0,
             commanded: 0,
             is_plan_of_start: false,
@@ -64,14 +74,50 @@ impl Default for History {
 impl History {
     /// Of a job that was there before all.
     pub(crate) fn of(job: Job) -> Self {
-        Self { past: VecDeque::from([Past { number: 0, job: Some(job), outcomes: 0 }]), ..Self::default() }
+        let period = Some(Rc::new(Period::of_file()));
+        Self { past: VecDeque::from([Past { number: 0, job: Some(job), outcomes: 0, period }]), ..Self::default() }
     }
 
-    /// The job has become this, and that came of it. Numbers grow.
-    pub(crate) fn remember(&mut self, number: u64, job: Option<Job>, outcomes: Vec<RunRecord>) {
-        self.outcomes.extend(outcomes.into_iter().map(|record| Outcome { record, is_held_back: false }));
-        self.past.push_back(Past { number, job, outcomes: self.outcomes.len() });
+    /// The job has become this at `now`, and that came of it. Numbers grow.
+    pub(crate) fn remember(&mut self, number: u64, job: Option<Job>, outcomes: Vec<RunRecord>, now: Timestamp) {
+        let outcome = |record| Outcome { record, is_held_back: false, is_gone: false };
+        self.outcomes.extend(outcomes.into_iter().map(outcome));
+        let before = self.past.back().expect("a history is never empty");
+        let schedule_of = |job: Option<&Job>| job.map(|job| job.spec.schedule.clone());
+        let is_same = schedule_of(before.job.as_ref()) == schedule_of(job.as_ref());
+        if !is_same {
+            self.check_due_times(before, Until::End(now));
+        }
+        let begun = || job.as_ref().map(|job| Rc::new(Period::begin(job, now, self.outcomes.len())));
+        let period = if is_same { before.period.clone() } else { begun() };
+        self.past.push_back(Past { number, job, outcomes: self.outcomes.len(), period });
         self.is_plan_of_start = false;
+    }
+
+    /// A client was told that this run begins, with the present state.
+    pub(crate) fn ask_for(&mut self, run: Uuid) {
+        self.asked_for.push((self.present(), run));
+    }
+
+    /// Holds all outcomes against the due times of the job, and against the runs that were asked for.
+    pub(crate) fn check_outcomes(&self) {
+        let present = self.past.back().expect("a history is never empty");
+        self.check_due_times(present, Until::Now);
+        let is_manual = |outcome: &&Outcome| outcome.record.trigger == Trigger::Manual;
+        let ended = self.outcomes.iter().filter(is_manual).map(|outcome| outcome.record.run_id);
+        let going = present.job.iter().flat_map(|job| &job.progress.state.runs_going);
+        let going = going.filter(|run| run.trigger == Trigger::Manual).map(|run| run.id);
+        let mut known: Vec<Uuid> = ended.chain(going).collect();
+        let mut asked_for: Vec<Uuid> = self.asked_for.iter().map(|(_, run)| *run).collect();
+        known.sort();
+        asked_for.sort();
+        assert_eq!(known, asked_for, "the runs that are over or go, and those that were asked for");
+    }
+
+    fn check_due_times(&self, past: &Past, until: Until) {
+        let Past { job: Some(job), period: Some(period), .. } = past else { return };
+        let outcomes: Vec<&RunRecord> = self.outcomes[period.from..].iter().map(|outcome| &outcome.record).collect();
+        period.check(job, &outcomes, until);
     }
 
     fn present(&self) -> u64 {
@@ -124,7 +170,7 @@ impl History {
     /// Whether these are the outcomes that lead to a state.
     fn lead_to(&self, past: &Past, runs: &[RunRecord]) -> bool {
         let mut runs = runs.iter().peekable();
-        let mut all = self.outcomes[..past.outcomes].iter();
+        let mut all = self.outcomes[..past.outcomes].iter().filter(|outcome| !outcome.is_gone);
         all.all(|outcome| runs.next_if_eq(&&outcome.record).is_some() || outcome.is_held_back) && runs.next().is_none()
     }
 
@@ -164,19 +210,19 @@ impl History {
         }
         self.past.retain(|past| past.number <= last);
         self.go_back_to(had, runs);
-        self.remember(number, restarted, outcomes.unwrap_or_default());
+        self.asked_for.retain(|(number, _)| *number <= last);
+        self.remember(number, restarted, outcomes.unwrap_or_default(), now);
         self.is_plan_of_start = is_plan_of_start;
     }
 
     /// These runs are what is there of so many outcomes: what was held back may be gone.
-    fn go_back_to(&mut self, outcomes: usize, all: &[RunRecord]) {
-        let mut runs = all.iter().peekable();
-        let had = self.outcomes.drain(..).take(outcomes);
-        let is_there: Vec<bool> = had.map(|outcome| runs.next_if_eq(&&outcome.record).is_some()).collect();
-        for past in &mut self.past {
-            past.outcomes = is_there[..past.outcomes].iter().filter(|is_there| **is_there).count();
+    fn go_back_to(&mut self, outcomes: usize, runs: &[RunRecord]) {
+        let mut runs = runs.iter().peekable();
+        self.outcomes.truncate(outcomes);
+        for outcome in &mut self.outcomes {
+            outcome.is_gone |= runs.next_if_eq(&&outcome.record).is_none();
+            outcome.is_held_back = false;
         }
-        self.outcomes.extend(all.iter().map(|run| Outcome { record: run.clone(), is_held_back: false }));
     }
 
     fn told(&self, id: &str, job: Option<&Job>, runs: &[RunRecord], after_power_cut: bool) -> String {

@@ -9,6 +9,7 @@ mod cases;
 mod clients;
 mod clock;
 mod disk;
+mod due_times;
 mod found;
 mod gate;
 mod history;

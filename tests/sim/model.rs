@@ -162,7 +162,7 @@ impl Model {
         self.close_down(seen, &mut touched);
         for id in &touched {
             let outcomes = self.jobs.get_mut(id).map(|job| job.take_outcomes(seen.now));
-            self.remember(id, outcomes.unwrap_or_default());
+            self.remember(id, outcomes.unwrap_or_default(), seen.now);
         }
         self.shown = self.jobs().map(|job| (job.spec.id.to_string(), job.clone())).collect();
         let commands: Vec<Asked> = self.deferred.drain(..).chain(asked).collect();
@@ -233,7 +233,10 @@ impl Model {
         assert!(before != after || outcomes.is_empty(), "{ask:?} has outcomes and changes nothing");
         if before != after {
             self.make_true(&id, after.clone());
-            state = self.remember(&id, outcomes);
+            state = self.remember(&id, outcomes, seen.now);
+            if let Ask::RunNow { run_id, .. } = ask {
+                self.history(&id).ask_for(run_id);
+            }
             self.history(&id).command();
         }
         // What a deleted job was is shown once more.
@@ -276,11 +279,11 @@ impl Model {
     }
 
     /// Adds the present state to the history, and the outcomes behind which it stands.
-    fn remember(&mut self, id: &str, outcomes: Vec<RunRecord>) -> u64 {
+    fn remember(&mut self, id: &str, outcomes: Vec<RunRecord>, now: Timestamp) -> u64 {
         let job = self.jobs.get(id).map(|job| Job::clone(job));
         self.number += 1;
         let number = self.number;
-        self.history(id).remember(number, job, outcomes);
+        self.history(id).remember(number, job, outcomes, now);
         number
     }
 
@@ -301,6 +304,11 @@ impl Model {
             history.check(id, found, after_power_cut);
         }
         self.check_for_strays(found);
+    }
+
+    /// Each due time, and each run that was asked for, has one outcome.
+    pub(crate) fn check_outcomes(&self) {
+        self.histories.values().for_each(History::check_outcomes);
     }
 
     fn check_for_strays(&self, found: &Found) {

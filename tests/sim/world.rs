@@ -150,6 +150,7 @@ impl World {
         }
         self.calm_down();
         self.stop();
+        self.model.check_outcomes();
         self.tally.runs = self.model.began;
         self.tally.made_up = self.model.made_up;
         self.tally.let_go = self.model.let_go;
@@ -180,6 +181,9 @@ impl World {
             7 => {
                 self.turn_while_woken();
                 self.check_disk();
+                if self.random.per_mille(100) {
+                    self.model.check_outcomes();
+                }
             }
             _ => {
                 let most = *self.random.pick(&[10, 1_000, 4_000, 4_000, 90_000]);
