@@ -37,6 +37,8 @@ struct Outcome {
     /// The disk refused it, and it waits in memory for room. A snapshot may show its job as it is then, and the end of
     /// the process takes it along: of this alone nothing is promised.
     is_held_back: bool,
+    /// It was, and is written by now, but perhaps not fsynced: of this a power cut may take what a snapshot shows.
+    is_loose: bool,
     /// That has happened.
     is_gone: bool,
 }
@@ -80,7 +82,7 @@ impl History {
 
     /// The job has become this at `now`, and that came of it. Numbers grow.
     pub(crate) fn remember(&mut self, number: u64, job: Option<Job>, outcomes: Vec<RunRecord>, now: Timestamp) {
-        let outcome = |record| Outcome { record, is_held_back: false, is_gone: false };
+        let outcome = |record| Outcome { record, is_held_back: false, is_loose: false, is_gone: false };
         self.outcomes.extend(outcomes.into_iter().map(outcome));
         let before = self.past.back().expect("a history is never empty");
         let schedule_of = |job: Option<&Job>| job.map(|job| job.spec.schedule.clone());
@@ -135,7 +137,9 @@ impl History {
     /// What is not written down yet could not be.
     pub(crate) fn hold_back(&mut self) {
         let written = self.past.iter().find(|past| past.number == self.recorded).map_or(0, |past| past.outcomes);
-        self.outcomes[written..].iter_mut().for_each(|outcome| outcome.is_held_back = true);
+        for outcome in &mut self.outcomes[written..] {
+            (outcome.is_held_back, outcome.is_loose) = (true, true);
+        }
     }
 
     /// The present state is a client's doing.
@@ -153,6 +157,9 @@ impl History {
         while self.past.front().is_some_and(|past| past.number < state) {
             self.past.pop_front();
         }
+        if let Some(past) = self.past.front().filter(|past| past.number == state) {
+            self.outcomes[..past.outcomes].iter_mut().for_each(|outcome| outcome.is_loose = false);
+        }
         self.recorded = self.recorded.max(state);
     }
 
@@ -168,17 +175,18 @@ impl History {
     }
 
     /// Whether these are the outcomes that lead to a state.
-    fn lead_to(&self, past: &Past, runs: &[RunRecord]) -> bool {
+    fn lead_to(&self, past: &Past, runs: &[RunRecord], after_power_cut: bool) -> bool {
         let mut runs = runs.iter().peekable();
         let mut all = self.outcomes[..past.outcomes].iter().filter(|outcome| !outcome.is_gone);
-        all.all(|outcome| runs.next_if_eq(&&outcome.record).is_some() || outcome.is_held_back) && runs.next().is_none()
+        let may_miss = |outcome: &Outcome| outcome.is_held_back || (after_power_cut && outcome.is_loose);
+        all.all(|outcome| runs.next_if_eq(&&outcome.record).is_some() || may_miss(outcome)) && runs.next().is_none()
     }
 
     /// Checks what lies on a disk.
     pub(crate) fn check(&self, id: &str, found: &Found, after_power_cut: bool) {
         let (job, runs) = (found.jobs.get(id), found.runs_of(id));
         let mut possible = self.possible(after_power_cut);
-        let is_possible = possible.any(|past| past.job.as_ref() == job && self.lead_to(past, runs));
+        let is_possible = possible.any(|past| past.job.as_ref() == job && self.lead_to(past, runs, after_power_cut));
         assert!(is_possible, "{}", self.told(id, job, runs, after_power_cut));
     }
 
@@ -187,7 +195,7 @@ impl History {
     pub(crate) fn restart(&mut self, id: &str, number: u64, (found, made): (&Found, Option<&Job>), after: After) {
         let After { now, power_cut } = after;
         let (job, runs) = (found.jobs.get(id), found.runs_of(id));
-        let is_source = |past: &&Past| past.job.as_ref() == job && self.lead_to(past, runs);
+        let is_source = |past: &&Past| past.job.as_ref() == job && self.lead_to(past, runs, power_cut);
         let sources: VecDeque<Past> = self.possible(power_cut).filter(is_source).cloned().collect();
         let (Some(first), Some(last)) = (sources.front(), sources.back()) else {
             panic!("{}", self.told(id, job, runs, power_cut));
@@ -221,7 +229,8 @@ impl History {
         self.outcomes.truncate(outcomes);
         for outcome in &mut self.outcomes {
             outcome.is_gone |= runs.next_if_eq(&&outcome.record).is_none();
-            outcome.is_held_back = false;
+            // A start fsyncs what it finds.
+            (outcome.is_held_back, outcome.is_loose) = (false, false);
         }
     }
 
