@@ -167,19 +167,23 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Where the disk is full the oldest goes first: it is worth less than what is new.
+    /// Where the disk is full the oldest segment makes room: it is worth less than what is new. One at a time, because
+    /// others may be filling the disk.
     fn append_text(&mut self, stream: Stream, text: &[u8]) -> io::Result<()> {
-        loop {
-            let tail = self.files.tails[stream as usize].as_mut().expect("its segment was begun");
-            match tail.append(&*self.ledger.disk, text) {
-                Err(error) if is_full(&error) => {
-                    let oldest = oldest(&self.ledger.state());
-                    let (stream, first) = oldest.ok_or(error)?;
-                    self.remove(stream, first)?;
-                }
-                result => return result,
+        match self.try_append(stream, text) {
+            Err(error) if is_full(&error) => {
+                let oldest = oldest(&self.ledger.state());
+                let (oldest_stream, first) = oldest.ok_or(error)?;
+                self.remove(oldest_stream, first)?;
+                self.try_append(stream, text)
             }
+            result => result,
         }
+    }
+
+    fn try_append(&mut self, stream: Stream, text: &[u8]) -> io::Result<()> {
+        let tail = self.files.tails[stream as usize].as_mut().expect("its segment was begun");
+        tail.append(&*self.ledger.disk, text)
     }
 
     /// Begins the next segment of a stream. Its name says that all before is in the ones before, so that has to be

@@ -107,6 +107,18 @@ fn files_that_somebody_removed_hold_nothing_up() {
     assert_eq!(all(&folder.open(), 3), [10]);
 }
 
+#[test]
+fn a_segment_that_somebody_removed_is_made_anew() {
+    let folder = Folder::new();
+    let ledger = folder.open();
+    write(&ledger, [record(1)], at(0));
+    fs::remove_dir_all(folder.runs()).expect("own folder");
+    write(&ledger, [record(2)], at(0));
+    ledger.settle(u64::MAX, at(0)).expect("there is room");
+    drop(ledger);
+    assert_eq!(all(&folder.open(), 3), [2], "what is written after that is not nowhere");
+}
+
 /// Asks for the newest again and again, and checks the answers, while turns are written.
 fn ask_beside_turns(ledger: &Ledger, turns: u64, record: impl Fn(u64) -> RunRecord, also: impl Fn() + Sync) {
     let has_ended = AtomicBool::new(false);

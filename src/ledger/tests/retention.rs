@@ -150,3 +150,23 @@ fn numbers_of_a_page_go_on_where_its_records_have_gone() {
     let left: BTreeSet<_> = seqs(&page(first.next)).into_iter().collect();
     assert!(left.iter().all(|seq| *seq < 7), "{left:?}");
 }
+
+/// Nothing of it is lost: what found no room waits.
+#[test]
+fn on_a_full_disk_the_oldest_segment_makes_room_one_at_a_time() {
+    let device = Device::new(1);
+    let ledger = open(&device);
+    for seq in 1..=20 {
+        write(&ledger, [large(seq, 40_000)], at(0));
+    }
+    let before = device.files().len();
+    device.set_full(true);
+    for round in 1..=3 {
+        ledger.push([record(20 + round).into()], position(20 + round, 1));
+        ledger.write(position(20 + round, 1), at(0)).expect_err("others have taken the room");
+        assert_eq!(device.files().len(), before - usize::try_from(round).expect("a few"));
+    }
+    device.set_full(false);
+    ledger.write(position(30, 1), at(0)).expect("there is room");
+    assert_eq!(all(&ledger, 9)[..4], [23, 22, 21, 20]);
+}
