@@ -210,6 +210,9 @@ pub const EVENTS_SCAN_MAX: usize = 256;
 pub const EVENTS_MISSED_MAX: usize = 4_096;
 /// How much they are as text.
 pub const EVENTS_MISSED_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How much of such runs all who are sent some hold together, about: past it they are told of the gap alone, because a
+/// hundred who come back at once after a restart must not take the memory of a small container.
+pub const EVENTS_MADE_UP_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// A stream says something at least this often: common proxies drop a connection that is silent for 30 to 60 s.
 pub const EVENTS_HEARTBEAT_SECS: u64 = 15;
 /// How often a stream looks whether its key is still in force.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_channel::{Receiver, Sender, bounded};
 
 use super::{EventId, Filter, Happening, Refused};
-use crate::limits::{EVENTS_BYTES_MAX, EVENTS_KEPT_MAX, EVENTS_READERS_MAX, EVENTS_SCAN_MAX};
+use crate::limits::{EVENTS_BYTES_MAX, EVENTS_KEPT_MAX, EVENTS_MADE_UP_BYTES_MAX, EVENTS_READERS_MAX, EVENTS_SCAN_MAX};
 
 /// All of it, under one lock.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(super) struct Hub {
     /// How many there ever were; names the next one.
     entered: u64,
     cut_off: u64,
+    /// How much readers hold that they are made up with, about.
+    made_up_bytes: usize,
     has_ended: bool,
 }
 
@@ -77,6 +79,7 @@ impl Hub {
             readers: BTreeMap::new(),
             entered: 0,
             cut_off: 0,
+            made_up_bytes: 0,
             has_ended: false,
         }
     }
@@ -134,10 +137,10 @@ impl Hub {
             return Err(Refused::Full);
         }
         let last = last.unwrap_or(self.latest);
-        let has_gap = last.number + 1 < self.oldest() || last.number > self.latest.number;
+        let has_gap = last.number.saturating_add(1) < self.oldest() || last.number > self.latest.number;
         let (filter, (ring, bell)) = (Arc::new(filter), bounded(1));
         let mut entry = Entry { client_ip, filter: Arc::clone(&filter), from: None, bell: ring };
-        entry.go_to(if has_gap { self.oldest() } else { last.number + 1 }, self.latest.number);
+        entry.go_to(if has_gap { self.oldest() } else { last.number.saturating_add(1) }, self.latest.number);
         self.entered += 1;
         self.readers.insert(self.entered, entry);
         Ok(Entered { reader: self.entered, bell, filter, last, has_gap })
@@ -172,6 +175,21 @@ impl Hub {
 
     pub(super) fn leave(&mut self, reader: u64) {
         self.readers.remove(&reader);
+    }
+
+    /// Takes room for what a reader is made up with; `false` where all of them have no more.
+    pub(super) fn hold(&mut self, bytes: usize) -> bool {
+        let sum = self.made_up_bytes + bytes;
+        let has_room = sum <= EVENTS_MADE_UP_BYTES_MAX;
+        if has_room {
+            self.made_up_bytes = sum;
+        }
+        has_room
+    }
+
+    /// Gives it back.
+    pub(super) fn let_go(&mut self, bytes: usize) {
+        self.made_up_bytes -= bytes;
     }
 
     /// Their bells go with them, and wake those who wait.

@@ -2,7 +2,8 @@
 //!
 //! The latest events lie in a ring. Who publishes one puts it there and wakes those who had taken all that was for
 //! them; everybody takes from the ring at his own pace, and one who is so slow that it has to drop what he has not
-//! taken is cut off. So nobody waits for a reader, and all of them together hold up no more than the ring.
+//! taken is cut off. So nobody waits for a reader, and all of them together hold up no more than the ring, and as much
+//! again of runs that those are sent who come back too late for it.
 
 mod filter;
 mod happening;
@@ -60,8 +61,8 @@ impl Events {
     /// Listens from here on; with the id of an event, to all behind that one first.
     ///
     /// Where some of those are not there any more, the first message is a gap. After it come the runs that ended behind
-    /// that id, which `missed` gives by the seq before them: in their order, and of many the latest. Then come the
-    /// events that are still there.
+    /// that id, which `missed` gives by the seq before them: in their order, and of many the latest, or none where all
+    /// who came back so hold as much as they may. Then come the events that are still there.
     ///
     /// # Errors
     ///

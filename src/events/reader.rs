@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_channel::Receiver;
 use futures_lite::future::yield_now;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::hub::{Entered, Taken};
 use super::{EventId, Filter, Happening, Shared};
@@ -24,9 +25,13 @@ pub struct Reader {
     /// He is still to be told that events are missing.
     has_gap: bool,
     /// Runs that ended behind his last event, from elsewhere than the ring.
-    missed: VecDeque<Arc<RunRecord>>,
-    /// Those runs by their seq; in the ring they are passed over.
+    missed: VecDeque<Happening>,
+    /// What of all readers' room they take.
+    missed_bytes: usize,
+    /// The seqs of those runs; in the ring their ends are passed over.
     made_up: HashSet<u64>,
+    /// Their ids; a begin that is still in the ring would come behind its end.
+    made_up_runs: HashSet<Uuid>,
 }
 
 /// An event as it goes out.
@@ -58,7 +63,18 @@ impl Message {
 impl Reader {
     pub(super) fn new(hub: Shared, entered: Entered) -> Self {
         let Entered { reader: number, bell, filter, last, has_gap } = entered;
-        Self { hub, number, bell, filter, last, has_gap, missed: VecDeque::new(), made_up: HashSet::new() }
+        Self {
+            hub,
+            number,
+            bell,
+            filter,
+            last,
+            has_gap,
+            missed: VecDeque::new(),
+            missed_bytes: 0,
+            made_up: HashSet::new(),
+            made_up_runs: HashSet::new(),
+        }
     }
 
     /// Behind which event some are missing, if that is so.
@@ -66,11 +82,22 @@ impl Reader {
         self.has_gap.then_some(self.last)
     }
 
-    /// Takes in what the ring does not hold any more, the latest runs of it.
-    pub(super) fn make_up(&mut self, mut records: Vec<Arc<RunRecord>>) {
-        records.drain(..records.len().saturating_sub(EVENTS_MISSED_MAX));
-        self.made_up = records.iter().map(|record| record.seq).collect();
-        self.missed = records.into();
+    /// Takes in what the ring does not hold any more: of what is for him the latest runs, as far as there is room.
+    pub(super) fn make_up(&mut self, records: Vec<Arc<RunRecord>>) {
+        for record in records.into_iter().rev().take(EVENTS_MISSED_MAX) {
+            let (seq, run_id) = (record.seq, record.run_id);
+            let ended = Happening::RunEnded(record);
+            if self.filter.passes(&ended) {
+                let bytes = ended.bytes();
+                if !self.hub.lock().hold(bytes) {
+                    break;
+                }
+                self.missed_bytes += bytes;
+                self.missed.push_front(ended);
+            }
+            self.made_up.insert(seq);
+            self.made_up_runs.insert(run_id);
+        }
     }
 
     /// Behind which event the stream can be resumed without a loss.
@@ -108,24 +135,29 @@ impl Reader {
         if std::mem::take(&mut self.has_gap) {
             return Some(Message::new(self.last, "gap", &GAP));
         }
-        while let Some(record) = self.missed.pop_front() {
-            let ended = Happening::RunEnded(record);
-            let Happening::RunEnded(record) = &ended else { continue };
+        let ended = self.missed.pop_front()?;
+        let bytes = ended.bytes();
+        self.missed_bytes -= bytes;
+        self.hub.lock().let_go(bytes);
+        if let Happening::RunEnded(record) = &ended {
             self.last.seq = self.last.seq.max(record.seq);
-            if self.filter.passes(&ended) {
-                return Some(Message::new(self.last, ended.name(), &ended));
-            }
         }
-        None
+        Some(Message::new(self.last, ended.name(), &ended))
     }
 
     fn is_made_up(&self, happening: &Happening) -> bool {
-        matches!(happening, Happening::RunEnded(record) if self.made_up.contains(&record.seq))
+        match happening {
+            Happening::RunEnded(record) => self.made_up.contains(&record.seq),
+            Happening::RunBegan(began) => self.made_up_runs.contains(&began.run_id),
+            _ => false,
+        }
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.hub.lock().leave(self.number);
+        let mut hub = self.hub.lock();
+        hub.leave(self.number);
+        hub.let_go(self.missed_bytes);
     }
 }

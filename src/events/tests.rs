@@ -10,7 +10,9 @@ use uuid::Uuid;
 
 use super::*;
 use crate::job::{Defaults, GoDuration, Job, JobId, Origin, Shown, Status, Trigger, stored_job};
-use crate::limits::{EVENTS_BYTES_MAX, EVENTS_KEPT_MAX, EVENTS_MISSED_MAX, EVENTS_READERS_MAX, EVENTS_SCAN_MAX};
+use crate::limits::{
+    EVENTS_BYTES_MAX, EVENTS_KEPT_MAX, EVENTS_MADE_UP_BYTES_MAX, EVENTS_MISSED_MAX, EVENTS_READERS_MAX, EVENTS_SCAN_MAX,
+};
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -56,6 +58,17 @@ fn ended(seq: u64, job: &str, status: Status) -> Happening {
     Happening::RunEnded(record(seq, job, status))
 }
 
+fn began(run: u64, job: &str) -> Happening {
+    Happening::RunBegan(Began {
+        run_id: Uuid::from_u128(run.into()),
+        job_id: id(job),
+        trigger: Trigger::Manual,
+        scheduled_at: START,
+        started_at: START,
+        lateness_us: 1_500,
+    })
+}
+
 async fn none(_: u64) -> Vec<Arc<RunRecord>> {
     Vec::new()
 }
@@ -98,14 +111,7 @@ fn whoever_listens_is_told_what_happens_from_then_on() {
     let mut reader = listen_to_all(&events);
     assert_eq!(next(&mut reader), None);
     events.publish(Happening::JobCreated(job("a", 0)));
-    events.publish(Happening::RunBegan(Began {
-        run_id: Uuid::from_u128(7),
-        job_id: id("a"),
-        trigger: Trigger::Manual,
-        scheduled_at: START,
-        started_at: START,
-        lateness_us: 1_500,
-    }));
+    events.publish(began(7, "a"));
     events.publish(ended(5, "a", Status::Success));
     events.publish(gone("a"));
     let told: Vec<Message> = std::iter::from_fn(|| next(&mut reader)).collect();
@@ -207,7 +213,7 @@ fn what_the_ring_has_lost_is_a_gap_and_the_runs_that_ended_come_from_elsewhere_o
 fn an_id_of_another_process_is_a_gap() {
     let events = Events::new(START + std::time::Duration::from_secs(1), 0);
     events.publish(gone("a"));
-    for last in ["0-5", "0-1000002"] {
+    for last in ["0-5", "0-1000002", "0-18446744073709551615"] {
         let mut reader = listen(&events, Filter::default(), EventId::parse(last));
         assert_eq!(all(&mut reader), ["gap", "job.deleted a"], "{last}");
     }
@@ -226,6 +232,42 @@ fn of_many_runs_that_were_missed_the_latest_are_sent() {
     let reader = block_on(events().subscribe(Filter::default(), EventId::parse("0-77"), None, missed));
     let told = all(&mut reader.expect("there is room"));
     assert_eq!((told.len(), told[1].as_str()), (EVENTS_MISSED_MAX + 1, "run.ended 11"));
+}
+
+#[test]
+fn a_run_whose_end_was_made_up_for_does_not_begin_behind_it() {
+    let events = Events::new(START + std::time::Duration::from_secs(1), 0);
+    for run in [1, 2] {
+        events.publish(began(run, "a"));
+        events.publish(ended(run, "a", Status::Success));
+    }
+    let missed = |_| async { vec![record(1, "a", Status::Success)] };
+    let reader = block_on(events.subscribe(Filter::default(), EventId::parse("0-5"), None, missed));
+    let told = all(&mut reader.expect("there is room"));
+    assert_eq!(told, ["gap", "run.ended 1", "run.began", "run.ended 2"]);
+}
+
+#[test]
+fn all_who_come_back_after_a_gap_hold_so_much_together_and_past_that_the_gap_is_told_alone() {
+    let events = events();
+    let missed = |_| async { (1..=EVENTS_MISSED_MAX as u64).map(|seq| record(seq, "a", Status::Success)).collect() };
+    let come_back = || {
+        let reader = block_on(events.subscribe(Filter::default(), EventId::parse("0-77"), None, missed));
+        reader.expect("there is room")
+    };
+    let count = EVENTS_MADE_UP_BYTES_MAX / (EVENTS_MISSED_MAX * ended(1, "a", Status::Success).bytes());
+    let mut readers: Vec<Reader> = (0..count).map(|_| come_back()).collect();
+    let (mut partly, mut alone) = (come_back(), come_back());
+    let told = all(&mut partly);
+    assert!((2..EVENTS_MISSED_MAX).contains(&told.len()), "{}", told.len());
+    assert_eq!(told.last(), Some(&format!("run.ended {EVENTS_MISSED_MAX}")), "the latest have room");
+    assert_eq!(all(&mut alone), ["gap"]);
+    readers.pop();
+    assert_eq!(all(&mut come_back()).len(), 1 + EVENTS_MISSED_MAX, "one who left gives his room back");
+    for mut reader in readers {
+        assert_eq!(all(&mut reader).len(), 1 + EVENTS_MISSED_MAX);
+    }
+    assert_eq!(all(&mut come_back()).len(), 1 + EVENTS_MISSED_MAX, "and who has taken all of it too");
 }
 
 #[test]
