@@ -2,12 +2,14 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::config::Config;
-use crate::daemon::{EXIT_CONFIG, defaults};
+use crate::daemon::{EXIT_CONFIG, bounds, defaults};
 use crate::engine::Engine;
 use crate::keys;
-use crate::store::{self, Inspection};
+use crate::ledger::{FOLDER, Ledger};
+use crate::store::{self, Directory, Inspection};
 
 /// Reads the settings, the key file and the data folder, and says what it finds. Ends as a start would end that what
 /// was found forbids; what a start only warns of is warned of here.
@@ -19,6 +21,7 @@ pub fn check() -> ExitCode {
             report.right("settings: good");
             check_keys(&config, &report);
             check_jobs(&config, &mut report);
+            check_history(&config, &report);
         }
     }
     report.end()
@@ -56,6 +59,14 @@ fn check_jobs(config: &Config, report: &mut Report) {
             report.right(format!("{path}: {jobs} jobs, after {records} records in the journal of an unclean stop"));
         }
         Err(error) => report.wrong(error),
+    }
+}
+
+fn check_history(config: &Config, report: &Report) {
+    let path = config.data_dir.join(FOLDER);
+    if let Err(error) = Ledger::open(Arc::new(Directory::look(&path)), bounds(config)) {
+        let path = path.display();
+        report.warning(format!("{path}: the history of runs cannot be read, so it would begin anew: {error}"));
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("alarm", &[]),
     ("api", &["alarm", "engine", "events", "inbox", "job", "keys", "ledger", "listen", "metrics", "vitals"]),
-    ("check", &["config", "daemon", "engine", "keys", "store"]),
+    ("check", &["config", "daemon", "engine", "keys", "ledger", "store"]),
     ("checked_line", &[]),
     ("cli", &["config", "cron", "ledger", "runs"]),
     ("clock", &[]),

@@ -26,7 +26,7 @@ use crate::listen;
 use crate::log::{self, Log};
 use crate::scheduler::{Fatal, Order};
 use crate::vitals::Vitals;
-pub(crate) use start::defaults;
+pub(crate) use start::{bounds, defaults};
 use stop::{shut_down, told};
 
 /// `EX_CONFIG` of BSD's sysexits: the settings or the files are wrong, and a restart would not

@@ -82,7 +82,7 @@ impl Daemon {
         let defaults = defaults(config);
         let mut engine = Engine::loading(config.workers);
         let directory = Directory::hold(&config.data_dir).map_err(StartError::Store)?;
-        let ledger = open_ledger(&directory, config).map_err(StartError::Store)?;
+        let ledger = open_ledger(&directory, config);
         let now = Machine.now();
         let opened =
             Store::open(Arc::new(directory), Arc::clone(&ledger), &defaults, Bites::default(), now, |record| {
@@ -169,13 +169,24 @@ impl Scheduler {
     }
 }
 
-/// The history of runs, in a folder of its own.
-fn open_ledger(directory: &Directory, config: &Config) -> Result<Arc<Ledger>, OpenError> {
-    let disk = directory.inside(ledger::FOLDER);
-    let path = disk.path("");
-    let bounds = Bounds { bytes: config.history_max_bytes, age: config.history_max_age.to_std() };
-    let ledger = Ledger::open(Arc::new(disk), bounds).map_err(|error| OpenError::Io(path, error))?;
-    Ok(Arc::new(ledger))
+/// The history of runs, in a folder of its own. What is wrong with it stops no job.
+fn open_ledger(directory: &Directory, config: &Config) -> Arc<Ledger> {
+    let disk: Arc<dyn Disk> = Arc::new(directory.inside(ledger::FOLDER));
+    let bounds = bounds(config);
+    Arc::new(Ledger::open(Arc::clone(&disk), bounds).unwrap_or_else(|error| {
+        let path = disk.path("");
+        tracing::error!(
+            path = %path.display(),
+            %error,
+            "the history of runs cannot be read; it begins anew, and what is there is shown again after a start that can read it"
+        );
+        Ledger::anew(disk, bounds, clock::now())
+    }))
+}
+
+/// How much history is kept.
+pub(crate) fn bounds(config: &Config) -> Bounds {
+    Bounds { bytes: config.history_max_bytes, age: config.history_max_age.to_std() }
 }
 
 /// What a job has where it names nothing.

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use jiff::Timestamp;
+
 use super::index::Draft;
 use super::pending::Pending;
 use super::segment::{self, Both, Segment};
@@ -39,13 +41,32 @@ impl Ledger {
             for segment in sealed {
                 segment.is_sealed = true;
             }
-            let (found, seqs) = read_newest(&*disk, newest)?;
+            let (found, seqs) = read_newest(&*disk, newest)
+                .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", newest.name())))?;
             next_seq = next_seq.max(newest.first + 1).max(seqs.last().map_or(0, |seq| seq + 1));
             *known = Some(Known { first: newest.first, seqs });
             *tail = Some(found);
         }
         let state = State { pending: Pending::default(), segments, known, next_seq, is_losing: false };
-        Ok(Self { disk, bounds, state: Mutex::new(state), files: Mutex::new(Files { tails, has_failed: false }) })
+        Ok(Self::made(disk, bounds, state, tails))
+    }
+
+    /// One that knows nothing of a folder that cannot be read. Its numbers go on from the microseconds since 1970, above
+    /// all that were ever given: no service ends a run each microsecond.
+    pub fn anew(disk: Arc<dyn Disk>, bounds: Bounds, now: Timestamp) -> Self {
+        let next_seq = u64::try_from(now.as_microsecond()).unwrap_or(0).max(1);
+        let state = State {
+            pending: Pending::default(),
+            segments: [Vec::new(), Vec::new()],
+            known: [None, None],
+            next_seq,
+            is_losing: false,
+        };
+        Self::made(disk, bounds, state, [None, None])
+    }
+
+    fn made(disk: Arc<dyn Disk>, bounds: Bounds, state: State, tails: Both<Option<Tail>>) -> Self {
+        Self { disk, bounds, state: Mutex::new(state), files: Mutex::new(Files { tails, has_failed: false }) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `ksana check`: its words and its exit codes, beside what a start does with the same files.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -67,6 +68,17 @@ fn what_a_start_only_warns_of_is_warned_of_and_ends_with_0() {
     assert_eq!(check(&Builder::new().without_key_file(), &[]).0, Some(0));
     let mut ksana = builder.start();
     assert_eq!(ksana.stop(), 0, "the service starts with these files");
+}
+
+#[test]
+fn a_history_that_cannot_be_read_is_warned_of() {
+    let builder = Builder::new().jobs_json(GOOD).file("data/runs", "");
+    let (code, told, warned) = check(&builder, &[]);
+    assert_eq!(code, Some(0), "{warned}");
+    assert!(told.contains("1 jobs"), "{told}");
+    let part = format!("{}: the history of runs cannot be read", builder.path("data/runs").display());
+    assert!(warned.lines().any(|line| line.starts_with("warning: ") && line.contains(&part)), "{warned}");
+    assert_eq!(fs::read(builder.path("data/runs")).expect("it is there"), b"", "nothing is changed");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Answer, Ksana, Receiver, ahead, await_clock, every, free_port, hourly, once, time, with};
+use crate::support::{
+    Answer, Builder, Ksana, Receiver, ahead, await_clock, every, free_port, hourly, once, time, with,
+};
 
 /// That of the key of these tests.
 const FINGERPRINT: &str = "fa021411";
@@ -197,6 +199,26 @@ fn a_run_that_is_going_has_no_record_and_neither_has_what_is_no_run() {
     // The id of a trace is that of its run.
     assert_eq!(ksana.await_run(&run.replace('-', "")), record);
     assert_eq!(ksana.call("HEAD", &format!("/runs/{run}")).send().expect(200).body, b"");
+}
+
+#[test]
+fn a_history_that_cannot_be_read_stops_no_job() {
+    let segment = "data/runs/runs-0000000000000001.jsonl";
+    for in_its_place in ["data/runs", &format!("{segment}/file")] {
+        let (mut ksana, receiver) = (Builder::new().file(in_its_place, "").start(), Receiver::start());
+        ksana.get("/ready").expect(200);
+        let id = ksana.create_id(&every(&receiver.url("/"), "100ms"));
+        receiver.wait_for(2);
+        let path = ksana.path("data/runs").display().to_string();
+        let errors = ksana.log.find("error", &["the history of runs cannot be read; it begins anew", &path]);
+        assert_eq!(errors.len(), 1, "{}", ksana.log.text());
+        let run = ksana.await_runs(&format!("/jobs/{id}/runs"), 1).remove(0);
+        assert!(run["seq"].as_u64() > Some(1_700_000_000_000_000), "{run}");
+        ksana.kill();
+        ksana.start_again();
+        assert_eq!(ksana.job(&id)["id"], id);
+        assert_eq!(ksana.stop(), 0);
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What a start makes of the files that it finds and of the journal beside them.
 
+use super::super::Ledger;
 use super::device::Device;
-use super::world::{all, at, large, open, position, record, with_status, write};
+use super::world::{BOUNDS, all, at, large, open, position, record, with_status, write};
 use crate::job::Status;
 
 #[test]
@@ -27,6 +28,19 @@ fn what_a_power_cut_took_out_of_the_middle_is_written_again() {
     (1..=10).for_each(|seq| ledger.found(record(seq)));
     assert_eq!(ledger.figures().pending, 0);
     assert_eq!(all(&ledger, 3), (1..=10).rev().collect::<Vec<_>>());
+}
+
+#[test]
+fn one_that_begins_anew_has_numbers_above_all_and_the_next_start_finds_both() {
+    let device = Device::new(1);
+    write(&open(&device), (1..=3).map(record), at(0));
+    let ledger = Ledger::anew(device.mount(None), BOUNDS, at(1_000));
+    assert_eq!((all(&ledger, 9), ledger.next_seq()), (vec![], 1_000_000_000));
+    ledger.found(record(4));
+    write(&ledger, [record(1_000_000_000)], at(0));
+    assert_eq!(all(&ledger, 9), [1_000_000_000, 4]);
+    let ledger = open(&device);
+    assert_eq!((all(&ledger, 9), ledger.next_seq()), (vec![1_000_000_000, 4, 3, 2, 1], 1_000_000_001));
 }
 
 #[test]
