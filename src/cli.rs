@@ -70,7 +70,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, now: Timestamp) -> R
             Some(argument) if argument == "--ready" => Command::Healthcheck(Probe::Ready),
             Some(argument) => return Err(UsageError::Unexpected(argument)),
         },
-        Some("runs") => return runs::parse(arguments, now).map(Command::Runs).map_err(UsageError::Wrong),
+        Some("runs") => {
+            let query = runs::parse(arguments, now).map_err(UsageError::Wrong)?;
+            return Ok(query.map_or(Command::Help, Command::Runs));
+        }
         Some("--help" | "-h") => Command::Help,
         Some("--version" | "-V") => Command::Version,
         _ => return Err(UsageError::Unexpected(argument)),
@@ -87,7 +90,7 @@ impl fmt::Display for UsageError {
         match self {
             Self::Unexpected(argument) => write!(
                 f,
-                "unexpected argument {argument:?}; accepted is one of check, healthcheck [--ready], runs, --help, --version, or none to serve"
+                "unexpected argument {argument:?}; accepted is one of check, healthcheck [--ready], runs [options], --help, --version, or none to serve"
             ),
             Self::Wrong(what) => f.write_str(what),
         }
@@ -157,6 +160,8 @@ mod tests {
         assert_eq!(parsed(&["healthcheck"]), Ok(Command::Healthcheck(Probe::Health)));
         assert_eq!(parsed(&["healthcheck", "--ready"]), Ok(Command::Healthcheck(Probe::Ready)));
         assert!(matches!(parsed(&["runs", "--limit", "3"]), Ok(Command::Runs(Query { limit: 3, .. }))));
+        assert_eq!(parsed(&["runs", "--help"]), Ok(Command::Help));
+        assert_eq!(parsed(&["runs", "-h"]), Ok(Command::Help));
         assert_eq!(parsed(&["--help"]), Ok(Command::Help));
         assert_eq!(parsed(&["-h"]), Ok(Command::Help));
         assert_eq!(parsed(&["--version"]), Ok(Command::Version));

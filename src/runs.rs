@@ -17,14 +17,14 @@ use crate::limits::{HISTORY_LIMIT_DEFAULT, HISTORY_LIMIT_MAX};
 use crate::store::Directory;
 
 /// What may stand behind the command.
-pub const OPTIONS: &str = "[--job ID] [--status STATUS] [--since TIME] [--until TIME] [--limit N]";
+pub const OPTIONS: &str = "[--job ID] [--status STATUS] [--since TIME] [--until TIME] [--limit N] [--help]";
 
-/// Reads what stands behind the command, at `now`.
+/// Reads what stands behind the command, at `now`; `None` where that asks for help.
 ///
 /// # Errors
 ///
 /// What is wrong and what is accepted.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>, now: Timestamp) -> Result<Query, String> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>, now: Timestamp) -> Result<Option<Query>, String> {
     let mut query = Query { limit: HISTORY_LIMIT_DEFAULT, ..Query::default() };
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
@@ -55,10 +55,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, now: Timestamp) -> R
                 let limit = value.parse().ok().filter(|limit| *limit > 0);
                 query.limit = limit.ok_or_else(|| refused(name, &value, accepted))?;
             }
+            "--help" | "-h" => return Ok(None),
             _ => return Err(format!("unexpected argument {argument:?} of runs; accepted are {OPTIONS}")),
         }
     }
-    Ok(query)
+    Ok(Some(query))
 }
 
 const MOMENT: &str = "a time of RFC 3339, such as 2025-09-19T11:05:00Z, or how long ago, such as 24h or 90m";
@@ -90,8 +91,6 @@ pub fn runs(query: Query) -> ExitCode {
 /// Why not all could be printed.
 #[derive(Debug)]
 enum Failure {
-    /// The settings of this environment are wrong.
-    Settings(String),
     Read(PathBuf, io::Error),
     Write(io::Error),
 }
@@ -99,7 +98,6 @@ enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Settings(problems) => f.write_str(problems),
             Self::Read(path, error) => {
                 write!(f, "cannot read {}: {error}; DATA_DIR says where to look", path.display())
             }
@@ -110,12 +108,10 @@ impl fmt::Display for Failure {
 
 /// A page at a time, so that of a long history there is never more in memory.
 fn print(mut query: Query, out: &mut impl Write) -> Result<(), Failure> {
-    let config = Config::from_env().map_err(|problems| {
-        Failure::Settings(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nksana: "))
-    })?;
+    let data_dir = Config::data_dir_from_env();
     // A history that is not there yet is an empty one, a folder that is not there the wrong one.
-    fs::metadata(&config.data_dir).map_err(|error| Failure::Read(config.data_dir.clone(), error))?;
-    let path = config.data_dir.join(FOLDER);
+    fs::metadata(&data_dir).map_err(|error| Failure::Read(data_dir.clone(), error))?;
+    let path = data_dir.join(FOLDER);
     let reader = Reader::new(Arc::new(Directory::look(&path)));
     let mut left = query.limit;
     while left > 0 {
@@ -137,7 +133,7 @@ fn print(mut query: Query, out: &mut impl Write) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
-    fn parsed(arguments: &[&str]) -> Result<Query, String> {
+    fn parsed(arguments: &[&str]) -> Result<Option<Query>, String> {
         parse(arguments.iter().map(OsString::from), at("2025-09-19T11:05:00Z"))
     }
 
@@ -148,13 +144,15 @@ mod tests {
     #[test]
     fn options_say_which_runs() {
         let all = Query { limit: HISTORY_LIMIT_DEFAULT, ..Query::default() };
-        assert_eq!(parsed(&[]), Ok(all.clone()));
+        assert_eq!(parsed(&[]), Ok(Some(all.clone())));
+        assert_eq!(parsed(&["--job", "a", "--help"]), Ok(None));
+        assert_eq!(parsed(&["-h"]), Ok(None));
         let job = Some(JobId::parse("a").expect("an id"));
         let arguments = ["--job", "a", "--status=failed", "--since", "24h", "--until=2025-09-19T13:00:00+02:00"];
         let [since, until] = ["2025-09-18T11:05:00Z", "2025-09-19T11:00:00Z"].map(|text| Some(at(text)));
         let wanted = Query { job, status: Some(Status::Failed), since, until, ..all.clone() };
-        assert_eq!(parsed(&arguments), Ok(wanted));
-        assert_eq!(parsed(&["--limit", "1", "--limit", "70000"]), Ok(Query { limit: 70_000, ..all }));
+        assert_eq!(parsed(&arguments), Ok(Some(wanted)));
+        assert_eq!(parsed(&["--limit", "1", "--limit", "70000"]), Ok(Some(Query { limit: 70_000, ..all })));
     }
 
     #[test]

@@ -65,9 +65,14 @@ impl Config {
     /// # Errors
     ///
     /// All wrong values, not only the first.
-    #[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment, once")]
     pub fn from_env() -> Result<Self, Vec<Problem>> {
-        Self::from_vars(|name| std::env::var_os(name))
+        Self::from_vars(variable)
+    }
+
+    /// The data folder alone, for who needs nothing else: whatever is wrong with the other variables.
+    pub fn data_dir_from_env() -> PathBuf {
+        let get = |name: &str| variable(name).filter(|value| !value.is_empty());
+        Reader { get: &get, problems: Vec::new() }.path("DATA_DIR")
     }
 
     /// Reads variables from anywhere. An empty one counts as unset.
@@ -101,6 +106,11 @@ impl Config {
         };
         if reader.problems.is_empty() { Ok(config) } else { Err(reader.problems) }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment, once")]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }
 
 /// The bounds in the table are those of the field's type, or closer.

@@ -155,7 +155,17 @@ fn the_shell_is_told_what_is_wrong() {
     fails(command(&ksana).arg("--all"), 2, "accepted are [--job ID]");
     let missing = ksana.path("missing");
     fails(command(&ksana).env("DATA_DIR", &missing), 1, &format!("cannot read {}", missing.display()));
-    fails(command(&ksana).env("WORKERS", "0"), 1, "WORKERS");
+}
+
+#[test]
+fn the_shell_needs_no_other_setting_than_the_folder_and_tells_how_to_ask() {
+    let ksana = Ksana::start();
+    let output = command(&ksana).envs([("WORKERS", "0"), ("PORT", "x")]).output().expect("the binary runs");
+    assert_eq!((output.status.code(), output.stdout, output.stderr), (Some(0), vec![], vec![]));
+    for option in ["--help", "-h"] {
+        let help = told(&ksana, &[option]);
+        assert!(help.contains("Usage: ksana") && help.contains("--since TIME"), "{help}");
+    }
 }
 
 #[test]
