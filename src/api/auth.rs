@@ -53,7 +53,10 @@ impl Handler for Authorization {
 fn preflight() -> Reply {
     Reply::no_content()
         .with_header(KnownHeaderName::AccessControlAllowMethods, "GET, POST, PATCH, PUT, DELETE, OPTIONS")
-        .with_header(KnownHeaderName::AccessControlAllowHeaders, "Content-Type, Authorization, X-API-Key")
+        .with_header(
+            KnownHeaderName::AccessControlAllowHeaders,
+            "Content-Type, Authorization, X-API-Key, Last-Event-ID",
+        )
         .with_header(KnownHeaderName::AccessControlMaxAge, limits::PREFLIGHT_SECS_MAX.to_string())
 }
 

@@ -36,7 +36,7 @@ fn every_answer_carries_the_header_refusals_too() {
 #[test]
 fn a_preflight_is_answered_without_a_key() {
     let ksana = Ksana::start();
-    for path in ["/jobs", "/jobs/some-id", "/jobs/some-id/run-now", "/health"] {
+    for path in ["/jobs", "/jobs/some-id", "/jobs/some-id/run-now", "/events", "/health"] {
         let preflight = ksana.bare("OPTIONS", path).header("Origin", ORIGIN);
         let preflight = preflight.header("Access-Control-Request-Method", "PATCH");
         let answer = preflight.header("Access-Control-Request-Headers", "authorization,content-type").send();
@@ -51,7 +51,7 @@ fn a_preflight_is_answered_without_a_key() {
             assert!(methods.contains(&method.to_owned()), "{path}: {method} in {methods:?}");
         }
         let headers = list("access-control-allow-headers");
-        for header in ["content-type", "authorization", "x-api-key"] {
+        for header in ["content-type", "authorization", "x-api-key", "last-event-id"] {
             assert!(headers.contains(&header.to_owned()), "{path}: {header} in {headers:?}");
         }
     }
