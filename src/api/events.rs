@@ -4,6 +4,7 @@
 //! frame has logged and counted it by then; the guard knows such an answer by its head.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
@@ -70,7 +71,7 @@ impl<S: SseHandler> Endpoint<S> {
         let reader = self.api.events.subscribe(filter, last, conn.peer_ip(), missed).await.map_err(refused)?;
         // There is a key, or the request would not have come here.
         let pass = self.api.keys.pass(key_of(headers).unwrap_or_default());
-        Ok(Some(Feed { reader, pass, heartbeat: self.heartbeat, spoken_at: None }))
+        Ok(Some(Feed { reader, client_ip: conn.peer_ip(), pass, heartbeat: self.heartbeat, spoken_at: None }))
     }
 }
 
@@ -118,6 +119,7 @@ impl<S: SseHandler> Handler for Endpoint<S> {
 #[derive(Debug)]
 struct Feed {
     reader: Reader,
+    client_ip: Option<IpAddr>,
     pass: Pass,
     heartbeat: Duration,
     /// `None` before the first word.
@@ -135,7 +137,8 @@ impl Feed {
         let silence_max = self.heartbeat;
         loop {
             if !self.pass.is_valid() {
-                tracing::info!("a stream of events ends, because its key was revoked");
+                let client_ip = self.client_ip.map(tracing::field::display);
+                tracing::info!(client_ip, "a stream of events ends, because its key was revoked");
                 return None;
             }
             let now = Instant::now();
@@ -168,7 +171,10 @@ fn filter<'a>(pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Resu
             "job" if jobs.len() == EVENTS_JOBS_MAX => return Err(refuse(&format!("at most {EVENTS_JOBS_MAX} jobs"))),
             "job" => jobs.push(JobId::parse(&value).map_err(|_| refuse("ids of jobs"))?),
             "status" => {
-                statuses.push(job::Status::parse_end(&value).ok_or_else(|| refuse(job::Status::ENDS))?);
+                let status = job::Status::parse_end(&value).ok_or_else(|| refuse(job::Status::ENDS))?;
+                if !statuses.contains(&status) {
+                    statuses.push(status);
+                }
             }
             _ => {}
         }
