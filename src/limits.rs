@@ -315,6 +315,9 @@ pub const HISTORY_AGE_PARTS: i32 = 10;
 /// How many questions to the history are looked for at a time; more wait. Each reads files, on threads that others need
 /// too.
 pub const HISTORY_QUESTIONS_MAX: usize = 4;
+/// How many of them may look for what is perhaps nowhere, and read all there is for it: the last place is for pages of
+/// the latest runs.
+pub const HISTORY_SEARCHES_MAX: usize = HISTORY_QUESTIONS_MAX - 1;
 /// How many records a page of the history holds at most, where a client asks.
 pub const HISTORY_LIMIT_MAX: usize = 1_000;
 /// How many where nobody says.

@@ -11,19 +11,31 @@ use uuid::Uuid;
 use super::error::ApiError;
 use crate::job::RunRecord;
 use crate::ledger::{Figures, Ledger, Page, Query};
-use crate::limits::{EVENTS_MISSED_BYTES_MAX, EVENTS_MISSED_MAX, HISTORY_QUESTIONS_MAX};
+use crate::limits::{EVENTS_MISSED_BYTES_MAX, EVENTS_MISSED_MAX, HISTORY_QUESTIONS_MAX, HISTORY_SEARCHES_MAX};
 
 /// The history, to be asked; a clone is another hold on the same.
 #[derive(Clone, Debug)]
 pub struct History {
     ledger: Arc<Ledger>,
     questions: Arc<Semaphore>,
+    searches: Arc<Semaphore>,
+}
+
+/// How much has to be read for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// What is as long as the answer.
+    Page,
+    /// Perhaps all there is, for what is nowhere.
+    Search,
 }
 
 impl History {
     /// The way to this history.
     pub fn new(ledger: Arc<Ledger>) -> Self {
-        Self { ledger, questions: Arc::new(Semaphore::new(HISTORY_QUESTIONS_MAX)) }
+        let [questions, searches] =
+            [HISTORY_QUESTIONS_MAX, HISTORY_SEARCHES_MAX].map(|places| Arc::new(Semaphore::new(places)));
+        Self { ledger, questions, searches }
     }
 
     /// What there is, in numbers.
@@ -33,29 +45,35 @@ impl History {
 
     /// A page, the newest first.
     pub(super) async fn page(&self, query: Query) -> Result<Page, ApiError> {
-        self.ask(move |ledger| ledger.page(&query)).await
+        let reading = if query.is_filtered() { Reading::Search } else { Reading::Page };
+        self.ask(reading, move |ledger| ledger.page(&query)).await
     }
 
     /// The newest record of a run, as JSON.
     pub(super) async fn find(&self, run_id: Uuid) -> Result<Option<Vec<u8>>, ApiError> {
-        self.ask(move |ledger| ledger.find(run_id)).await
+        self.ask(Reading::Search, move |ledger| ledger.find(run_id)).await
     }
 
     /// What ended behind that seq, the latest of it and the oldest first; nothing where it cannot be read.
     pub(super) async fn missed(&self, seq: u64) -> Vec<Arc<RunRecord>> {
-        self.ask(move |ledger| missed(ledger, seq)).await.unwrap_or_default()
+        self.ask(Reading::Page, move |ledger| missed(ledger, seq)).await.unwrap_or_default()
     }
 
     /// Who does not wait for the answer any more leaves the question to its end, and only then its place to others.
     async fn ask<T: Send + 'static>(
         &self,
+        reading: Reading,
         question: impl FnOnce(&Ledger) -> io::Result<T> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let place = self.questions.acquire_arc().await;
+        let search = match reading {
+            Reading::Page => None,
+            Reading::Search => Some(self.searches.acquire_arc().await),
+        };
+        let places = (search, self.questions.acquire_arc().await);
         let ledger = Arc::clone(&self.ledger);
         let answer = smol::unblock(move || {
             let answer = question(&ledger);
-            drop(place);
+            drop(places);
             answer
         });
         answer.await.map_err(|error| {
@@ -67,6 +85,8 @@ impl History {
 
 fn missed(ledger: &Ledger, seq: u64) -> io::Result<Vec<Arc<RunRecord>>> {
     let latest = ledger.next_seq().saturating_sub(1);
+    // One that was never given is from before the numbers began anew.
+    let seq = if seq > latest { 0 } else { seq };
     let mut next = Some(seq.max(latest.saturating_sub(EVENTS_MISSED_MAX as u64)));
     let mut lines = VecDeque::new();
     let mut bytes = 0;

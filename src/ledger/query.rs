@@ -27,6 +27,13 @@ pub struct Query {
     pub limit: usize,
 }
 
+impl Query {
+    /// Whether records are passed over: then nobody knows how far it is to those that are wanted.
+    pub fn is_filtered(&self) -> bool {
+        self.job.is_some() || self.status.is_some() || self.since.is_some() || self.until.is_some()
+    }
+}
+
 /// Some records.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Page {

@@ -58,6 +58,41 @@ fn of_what_was_missed_the_latest_comes_in_its_order() {
 }
 
 #[test]
+fn a_number_that_was_never_given_is_from_before_they_began_anew() {
+    let history = history(1..=3, 0);
+    assert_eq!(missed_seqs(&history, 4), [1, 2, 3]);
+}
+
+#[test]
+fn a_page_of_the_latest_runs_never_waits_for_those_who_look_for_one() {
+    let history = history(1..=1, 0);
+    let begun = Arc::new(AtomicUsize::new(0));
+    let (release, released) = async_channel::bounded::<()>(HISTORY_QUESTIONS_MAX);
+    let search = || {
+        let (history, begun, released) = (history.clone(), Arc::clone(&begun), released.clone());
+        Box::pin(async move {
+            let question = move |_: &Ledger| {
+                begun.fetch_add(1, Ordering::SeqCst);
+                released.recv_blocking().map_err(io::Error::other)
+            };
+            history.ask(Reading::Search, question).await.is_ok()
+        })
+    };
+    let mut searches: Vec<_> = (0..HISTORY_QUESTIONS_MAX).map(|_| search()).collect();
+    for search in &mut searches {
+        assert_eq!(block_on(poll_once(search)), None);
+    }
+    eventually("the searches have begun", || begun.load(Ordering::SeqCst) == HISTORY_SEARCHES_MAX);
+    assert!(history.questions.try_acquire().is_some(), "one place is left");
+    let page = block_on(history.page(Query { limit: 1, ..Query::default() }));
+    assert_eq!(page.expect("it can be read").lines.len(), 1);
+    for _ in 0..HISTORY_QUESTIONS_MAX {
+        release.send_blocking(()).expect("it is waited for");
+    }
+    assert!(searches.into_iter().all(block_on), "they are answered");
+}
+
+#[test]
 fn what_was_missed_is_bounded_in_size_too() {
     let bytes = EVENTS_MISSED_BYTES_MAX / 8;
     let seqs = missed_seqs(&history(1..=20, bytes), 0);
@@ -76,7 +111,7 @@ fn a_few_questions_are_looked_for_at_a_time_and_one_that_nobody_waits_for_keeps_
                 begun.fetch_add(1, Ordering::SeqCst);
                 released.recv_blocking().map_err(io::Error::other)
             };
-            history.ask(question).await.is_ok()
+            history.ask(Reading::Page, question).await.is_ok()
         })
     };
     let mut questions: Vec<_> = (0..HISTORY_QUESTIONS_MAX).map(|_| ask()).collect();
