@@ -72,6 +72,13 @@ fn a_client_that_takes_nothing_is_ended_and_its_reader_with_it() {
 }
 
 #[test]
+fn a_status_that_is_named_again_counts_once() {
+    let read = |query: &str| filter(url::form_urlencoded::parse(query.as_bytes())).expect("all known");
+    let wanted = Filter::new(vec![], vec![job::Status::Failed, job::Status::Timeout]);
+    assert_eq!(read("status=failed&status=timeout&status=failed&status=timeout"), wanted);
+}
+
+#[test]
 fn a_client_that_takes_nothing_holds_up_no_shutdown() {
     let (api, server) = served(Guard::new(patient(), 10), PATIENCE);
     let mut stuck = listening(&server);
