@@ -43,6 +43,10 @@ impl Scheduler {
             self.parts.store.sync(true, self.parts.clock.now().steady);
             self.take_disk_event().await?;
         }
+        // Where the journal has no room, the history takes them behind the snapshot that shows the jobs. No fsync that is
+        // over now has it take them before.
+        let runs = self.parts.engine.write().take_held_back();
+        self.parts.store.push_runs(runs);
         if let Err(error) = self.parts.store.begin_last_snapshot(self.parts.clock.now()) {
             tracing::warn!(%error, "empty segments of the journal could not be removed");
         }
@@ -75,9 +79,6 @@ impl Scheduler {
                 tell::event(&event, None, &self.parts.metrics);
             }
         }
-        // Where the journal has no room, the history takes them behind the snapshot that shows the jobs.
-        let runs = self.parts.engine.write().take_held_back();
-        self.parts.store.push_runs(runs);
         Ok(())
     }
 

@@ -114,6 +114,12 @@ impl Device {
         device
     }
 
+    /// The same with this chance.
+    pub(crate) fn with(self, random: Random) -> Self {
+        self.lock().random = random;
+        self
+    }
+
     /// A file that was there before all.
     pub(crate) fn put(&self, name: &str, content: &[u8]) {
         self.lock().put(name, content);

@@ -57,6 +57,14 @@ impl Gate {
         self.leaves[helper as usize].0.try_send(()).expect("one leave for one knock");
     }
 
+    /// Lets everybody through who comes, until the gate is opened for ever.
+    pub(crate) fn let_all_through(&self) {
+        while let Ok(helper) = self.knocks.1.recv_blocking() {
+            // Where it was opened meanwhile, nobody needs leave.
+            let _ = self.leaves[helper as usize].0.try_send(());
+        }
+    }
+
     /// Lets everybody through for ever.
     pub(crate) fn open(&self) {
         self.knocks.0.close();

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
@@ -243,13 +244,13 @@ impl Process {
         for helper in Helper::ALL.into_iter().filter(|helper| waiting[*helper as usize]) {
             gate.let_through(helper);
         }
+        // The end of the save waits for who is still at the gate then.
+        let porter = gate.clone();
+        thread::spawn(move || porter.let_all_through());
         let help = async {
             loop {
-                match word(&told, &gate).await {
-                    Word::Told(event) => disk.try_send(event).expect("there is room"),
-                    Word::Knock(helper) => gate.let_through(helper),
-                    Word::Finished(_) => unreachable!("the scheduler takes it"),
-                }
+                let event = told.recv().await.expect("the helpers live");
+                disk.try_send(event).expect("there is room");
             }
         };
         block_on(scheduler.save().or(help))

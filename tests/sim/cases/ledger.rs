@@ -9,14 +9,15 @@ use ksana::engine::Command;
 use ksana::inbox::Letter;
 use ksana::job::JobId;
 use ksana::limits::Bites;
-use ksana::scheduler::Wake;
+use ksana::scheduler::{Order, Wake};
 use ksana::store::DiskEvent;
 use serde_json::{Value, json};
 
 use crate::clock::Clocks;
-use crate::disk::Device;
+use crate::disk::{Device, Trouble};
 use crate::found::Found;
 use crate::process::Process;
+use crate::random::Random;
 
 /// A disk with jobs whose only instant has just passed.
 fn missed(ids: &[&str], clocks: &Clocks) -> Device {
@@ -83,4 +84,29 @@ fn a_snapshot_shows_no_job_whose_outcomes_are_still_to_be_written() {
         assert!(bare.is_empty(), "{bare:#?}");
     }
     assert!(snapshots > 0, "there was none");
+}
+
+/// At the end of a process some of what is over may find no room in the journal. The history takes it, but not before
+/// a snapshot shows the jobs so.
+#[test]
+fn the_history_knows_no_outcome_that_the_jobs_forget_at_the_end() {
+    let clocks = Clocks::new();
+    for seed in 0..200 {
+        let device = missed(&["a", "c"], &clocks).with(Random::new(seed));
+        let bites = Bites { late_records: 1, ..Bites::default() };
+        let mut process = Process::start(&device, &clocks, 1, bites).expect("nothing is wrong with the disk");
+        // Its client waits for an fsync.
+        ask(&process, Command::Pause { id: JobId::parse("a").expect("an id"), until: None });
+        process.turn(Wake::Time).expect("nothing is wrong with the disk");
+        process.write(0).expect("nothing is wrong with the disk");
+        process.settle();
+        device.set_trouble(Trouble::Flaky);
+        process.order(Order::Rest);
+        process.turn(Wake::Time).expect("no fsync fails");
+        // Whether this works or not.
+        let _ = process.save();
+        let found = found(&device);
+        let is_known = found.jobs["c"].progress.state.fired.is_some();
+        assert_eq!(found.runs_of("c").len(), usize::from(is_known), "by the chance of {seed}");
+    }
 }
