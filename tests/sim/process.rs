@@ -244,16 +244,19 @@ impl Process {
         for helper in Helper::ALL.into_iter().filter(|helper| waiting[*helper as usize]) {
             gate.let_through(helper);
         }
-        // The end of the save waits for who is still at the gate then.
-        let porter = gate.clone();
-        thread::spawn(move || porter.let_all_through());
         let help = async {
             loop {
                 let event = told.recv().await.expect("the helpers live");
                 disk.try_send(event).expect("there is room");
             }
         };
-        block_on(scheduler.save().or(help))
+        thread::scope(|scope| {
+            // The end of the save waits for who is still at the gate then.
+            scope.spawn(|| gate.let_all_through());
+            let saved = block_on(scheduler.save().or(help));
+            gate.open();
+            saved
+        })
     }
 }
 

@@ -107,6 +107,7 @@ fn the_history_knows_no_outcome_that_the_jobs_forget_at_the_end() {
         let _ = process.save();
         let found = found(&device);
         let is_known = found.jobs["c"].progress.state.fired.is_some();
-        assert_eq!(found.runs_of("c").len(), usize::from(is_known), "by the chance of {seed}");
+        // Where the history has no room either, that is all that is lost.
+        assert!(found.runs_of("c").is_empty() || is_known, "by the chance of {seed}");
     }
 }
