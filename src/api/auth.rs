@@ -27,7 +27,8 @@ impl Authorization {
 impl Handler for Authorization {
     async fn run(&self, conn: Conn) -> Conn {
         if conn.method() == Method::Options {
-            return preflight().put(conn);
+            let reply = preflight(conn.path());
+            return reply.put(conn);
         }
         if matches!(conn.method(), Method::Get | Method::Head) && OPEN.contains(&conn.path()) {
             return conn;
@@ -49,14 +50,16 @@ impl Handler for Authorization {
     }
 }
 
-/// What a browser asks before it sends a request with a key. The same for every path, known or not.
-fn preflight() -> Reply {
+/// What a browser asks before it sends a request with a key. The same for every path, known or not, but for the one whose
+/// clients send a header of their own.
+fn preflight(path: &str) -> Reply {
+    let headers = match path.trim_end_matches('/') {
+        "/events" => "Content-Type, Authorization, X-API-Key, Last-Event-ID",
+        _ => "Content-Type, Authorization, X-API-Key",
+    };
     Reply::no_content()
         .with_header(KnownHeaderName::AccessControlAllowMethods, "GET, POST, PATCH, PUT, DELETE, OPTIONS")
-        .with_header(
-            KnownHeaderName::AccessControlAllowHeaders,
-            "Content-Type, Authorization, X-API-Key, Last-Event-ID",
-        )
+        .with_header(KnownHeaderName::AccessControlAllowHeaders, headers)
         .with_header(KnownHeaderName::AccessControlMaxAge, limits::PREFLIGHT_SECS_MAX.to_string())
 }
 
