@@ -143,7 +143,7 @@ pub const VARIABLES: &[Variable] = &[
             GoDuration::from_hours(limits::HISTORY_AGE_HOURS_MIN),
             GoDuration::from_hours(limits::HISTORY_AGE_HOURS_MAX),
         ),
-        meaning: "age of the history of runs; what was no success is kept three times as long",
+        meaning: "age of the history of runs; failures and what was missed are kept three times as long",
     },
     Variable {
         name: "PROXY_FROM_ENV",
