@@ -1,5 +1,6 @@
 //! The loop, a turn at a time.
 
+mod end;
 mod hanging;
 
 use std::fs;
