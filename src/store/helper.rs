@@ -277,11 +277,12 @@ fn tidy(
     basis: Basis,
     request: &SnapshotRequest,
 ) -> Result<(), Failure> {
-    match ledger.settle(request.from, request.updated_at) {
+    let before = if request.is_last { u64::MAX } else { request.from };
+    match ledger.settle(before, request.updated_at) {
         Err(Failure::Other(error)) if folder.bytes_of(left) > HISTORY_WAIT_BYTES_MAX => {
             // They must not take the room that the jobs need.
             tracing::error!(%error, "the history of runs cannot be written, and the journal waits for it no longer: runs are lost");
-            ledger.give_up(request.from);
+            ledger.give_up(before);
         }
         result => result?,
     }

@@ -155,13 +155,13 @@ impl Store {
     }
 
     /// Hands runs that are over straight to the history, which takes them behind the last snapshot: that shows their
-    /// jobs, and no fsync of the journal does.
+    /// jobs, and no fsync of the journal comes as far.
     pub fn push_runs(&mut self, mut runs: Vec<Arc<RunRecord>>) {
         for run in &mut runs {
             self.number(run);
         }
-        let segment = self.segments.last().copied().unwrap_or_default();
-        self.ledger.push(runs, Position { segment, len: u64::MAX });
+        // Behind a start on a full disk the present segment is not there.
+        self.ledger.push(runs, Position { segment: self.end.segment, len: u64::MAX });
     }
 
     fn number(&mut self, run: &mut Arc<RunRecord>) {

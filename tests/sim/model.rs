@@ -293,6 +293,11 @@ impl Model {
         self.histories.values_mut().for_each(History::record);
     }
 
+    /// The disk may refuse what it does not know yet.
+    pub(crate) fn all_held_back(&mut self) {
+        self.histories.values_mut().for_each(History::hold_back);
+    }
+
     /// A clean stop: nothing older may come back.
     pub(crate) fn all_durable(&mut self) {
         self.histories.values_mut().for_each(History::forget_all_but_the_present);

@@ -44,6 +44,8 @@ struct Climate {
     quick_targets: u64,
     /// How often the machine is busy with something else before a turn.
     slow_turns: u64,
+    /// How often the answer of a target is long.
+    long_answers: u64,
 }
 
 impl Climate {
@@ -57,6 +59,8 @@ impl Climate {
             quick_disk: one_of([0, 300, 900]),
             quick_targets: one_of([100, 500, 1_000]),
             slow_turns: one_of([0, 100, 600]),
+            // They take time to be written, again and again.
+            long_answers: if random.per_mille(40) { 700 } else { 0 },
         }
     }
 }

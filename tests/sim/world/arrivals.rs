@@ -75,12 +75,9 @@ impl World {
             Verdict::Final => (Some(404), Some(ErrorClass::Status)),
             Verdict::Retryable => (Some(503), Some(ErrorClass::Status)),
         };
-        let body_bytes = match self.random.below(200) {
-            // A few of these are more than is kept of a job's runs.
-            0 => 60_000,
-            1..100 => self.random.index(20),
-            _ => 0,
-        };
+        let is_long = self.random.per_mille(self.climate.long_answers);
+        // A few of these are more than is kept of a job's runs.
+        let body_bytes = if is_long { 60_000 } else { self.random.index(20) };
         let total = Some(Duration::from_micros(self.random.below(5_000_000)));
         Seen { http_status, error, times: Times { total, ..Times::default() }, body: "b".repeat(body_bytes).into() }
     }

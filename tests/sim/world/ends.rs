@@ -102,6 +102,10 @@ impl World {
         let made = self.up().jobs();
         let after = After { now: self.clocks.now().wall, power_cut: after_power_cut };
         self.model.restart(&found, made, after);
+        if self.random.per_mille(50) {
+            // It is not wanted any more, before it has written down what it found.
+            return self.stop_at_once();
+        }
         if self.random.per_mille(500) {
             // Somebody was waiting for it.
             self.ask();
@@ -123,6 +127,18 @@ impl World {
         if self.tally.crashes != life {
             return;
         }
+        self.end();
+    }
+
+    fn stop_at_once(&mut self) {
+        self.story.tell(|| "stop at once".to_owned());
+        self.up().order(Order::Rest);
+        self.end();
+    }
+
+    /// What goes may come to its end, and all is saved.
+    fn end(&mut self) {
+        let life = self.tally.crashes;
         let deadline = self.clocks.now().steady + Duration::from_secs(30);
         self.up().order(Order::End(deadline));
         self.turn_while_woken();
@@ -140,6 +156,10 @@ impl World {
     fn save(&mut self) {
         let process = self.process.take().expect("it is up");
         let is_well = self.device.is_well();
+        if !is_well {
+            // What is not written down yet may find no room.
+            self.model.all_held_back();
+        }
         match process.save() {
             Ok(_) if self.device.is_dead() => self.die(),
             Ok(_) => {
