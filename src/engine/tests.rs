@@ -19,4 +19,5 @@ mod records;
 mod requests;
 mod restart;
 mod retries;
+mod tried;
 mod words;
