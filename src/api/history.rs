@@ -26,7 +26,7 @@ pub struct History {
 enum Reading {
     /// What is as long as the answer.
     Page,
-    /// Perhaps all there is, for what is nowhere.
+    /// Thousands of records, or all there is, for what is nowhere.
     Search,
 }
 
@@ -56,7 +56,7 @@ impl History {
 
     /// What ended behind that seq, the latest of it and the oldest first; nothing where it cannot be read.
     pub(super) async fn missed(&self, seq: u64) -> Vec<Arc<RunRecord>> {
-        self.ask(Reading::Page, move |ledger| missed(ledger, seq)).await.unwrap_or_default()
+        self.ask(Reading::Search, move |ledger| missed(ledger, seq)).await.unwrap_or_default()
     }
 
     /// Who does not wait for the answer any more leaves the question to its end, and only then its place to others.
