@@ -68,11 +68,6 @@ impl Reader {
         Ok(self.gather(&Wanted::page(query))?.page(query.limit))
     }
 
-    /// The newest record of a run, as JSON.
-    pub fn find(&self, run_id: Uuid) -> io::Result<Option<Vec<u8>>> {
-        Ok(self.gather(&Wanted::run(run_id))?.first())
-    }
-
     fn gather<'a>(&self, wanted: &'a Wanted) -> io::Result<Best<'a>> {
         let mut best = Best::new(wanted);
         search(&*self.disk, &segment::list(&*self.disk)?, &mut best)?;

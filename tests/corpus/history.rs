@@ -1,9 +1,10 @@
 //! A segment of the history, as anybody may write it: what is found in it is found again in whatever pieces one asks for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ksana::job::{RunRecord, Status};
-use ksana::ledger::{Query, Reader};
+use ksana::ledger::{Bounds, Ledger, Query, Reader};
 
 use super::dressed;
 use crate::memory::Memory;
@@ -33,8 +34,10 @@ pub(super) fn history(data: &[u8]) {
             }
             assert_eq!(pieces, all, "page by page");
         }
+        let bounds = Bounds { bytes: u64::MAX, age: Duration::MAX };
+        let ledger = Ledger::open(Arc::new(Memory::new(&[(name, &text)])), bounds).expect("it can be read");
         for run in all.iter().filter_map(|line| serde_json::from_slice::<RunRecord>(line).ok()) {
-            assert!(reader.find(run.run_id).expect("it can be read").is_some(), "{run:?}");
+            assert!(ledger.find(run.run_id).expect("it can be read").is_some(), "{run:?}");
         }
     }
 }

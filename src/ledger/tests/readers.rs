@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::{env, process, thread};
 
 use super::super::{Ledger, Query, Reader};
-use super::world::{BOUNDS, all, at, large, position, record, run_id, seq, seqs, with_status, write};
+use super::world::{BOUNDS, all, at, large, position, record, seqs, with_status, write};
 use crate::job::{RunRecord, Status};
 use crate::store::Directory;
 
@@ -86,9 +86,6 @@ fn a_reader_beside_the_service_sees_what_is_written() {
     text.truncate(text.len() - 10);
     fs::write(&newest, text).expect("own folder");
     assert_eq!(seqs(&page(2)), [8, 7]);
-    let found = reader.find(run_id(3)).expect("it can be read").map(|line| seq(&line));
-    assert_eq!(found, Some(3));
-    assert_eq!(reader.find(run_id(10)).expect("it can be read"), None);
 }
 
 #[test]
