@@ -42,7 +42,8 @@ pub const OVERRIDES_BYTES_MAX: usize = 256 * 1024;
 /// What attempts of a job's runs that are going saw of bodies and is kept for their records: each record of the job's
 /// progress holds it. All attempts of one run fit.
 pub const TRIED_BODY_BYTES_MAX: usize = 128 * 1024;
-/// How many records of runs are held back in memory while the disk takes none; it is some 50 MB.
+/// How many records of runs are held back in memory while the disk takes none: some 20 MB, and 100 MB where each has the
+/// longest excerpt of a body.
 pub const RUNS_HELD_BACK_MAX: usize = 65_536;
 /// The most runs of one job that may go at once; a target that needs more has jobs of its own for them.
 pub const OVERLAP_MAX_MAX: i64 = 100;

@@ -92,3 +92,26 @@ impl HeldBack {
         std::mem::take(&mut self.lost)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_finds_no_room_is_counted_once() {
+        let run: RunRecord = serde_json::from_str(
+            r#"{"run_id":"00000000-0000-0000-0000-000000000001","job_id":"a","trigger":"schedule","status":"missed",
+                "scheduled_at":"1970-01-01T00:00:00Z","ended_at":"1970-01-01T00:00:00Z"}"#,
+        )
+        .expect("a record");
+        let run = Arc::new(run);
+        let (slot, mut held_back) = (Slot::new(0), HeldBack::default());
+        held_back.add(slot, (0..RUNS_HELD_BACK_MAX).map(|_| Arc::clone(&run)));
+        held_back.add(slot, [Arc::clone(&run)]);
+        held_back.add_of_none(Arc::clone(&run));
+        assert_eq!((held_back.take_lost(), held_back.take_lost()), (2, 0));
+        assert_eq!(held_back.take(slot).len(), RUNS_HELD_BACK_MAX);
+        held_back.add_of_none(run);
+        assert_eq!((held_back.take_of_none().len(), held_back.take_lost()), (1, 0), "there is room again");
+    }
+}

@@ -109,11 +109,10 @@ impl Ledger {
     pub fn found(&self, record: RunRecord) {
         let mut state = self.state();
         let known = &state.known[Stream::of(record.status) as usize];
-        if known.as_ref().is_some_and(|known| known.holds(record.seq)) || state.pending.holds(record.seq) {
-            state.next_seq = state.next_seq.max(record.seq + 1);
-        } else {
+        let is_there = known.as_ref().is_some_and(|known| known.holds(record.seq)) || state.pending.holds(record.seq);
+        state.next_seq = state.next_seq.max(record.seq + 1);
+        if !is_there {
             // Of these there may be many, and the start has them written at once.
-            state.next_seq = state.next_seq.max(record.seq + 1);
             state.pending.add_found(Arc::new(record));
         }
     }
@@ -148,6 +147,11 @@ impl Ledger {
     /// Gives up what stands in segments of the journal before this one, which have to go.
     pub fn give_up(&self, before_segment: u64) {
         self.state().pending.give_up(|position| position.segment < before_segment);
+    }
+
+    /// So many found no room in memory before they came here.
+    pub fn count_lost(&self, count: u64) {
+        self.state().pending.count_lost(count);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

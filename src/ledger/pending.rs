@@ -108,6 +108,10 @@ impl Pending {
         self.records.len()
     }
 
+    pub(super) fn count_lost(&mut self, count: u64) {
+        self.lost += count;
+    }
+
     pub(super) fn lost(&self) -> u64 {
         self.lost
     }

@@ -332,6 +332,7 @@ impl Scheduler {
         parts.store.keep_history(now);
         let lost = if is_well { 0 } else { parts.engine.write().take_lost_runs() };
         if lost > 0 {
+            parts.store.count_lost(lost);
             tracing::error!(
                 records = lost,
                 "the disk takes nothing and memory holds no more records of runs: they are lost"

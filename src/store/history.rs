@@ -68,6 +68,11 @@ impl Store {
         self.helpers.snapshot(Request::History { upto: self.sync.done, now: now.wall });
     }
 
+    /// Counts runs that found no room in memory while the journal had none.
+    pub fn count_lost(&self, count: u64) {
+        self.ledger.count_lost(count);
+    }
+
     /// Whether the thread is at the history.
     pub fn is_writing_history(&self) -> bool {
         self.history.is_running

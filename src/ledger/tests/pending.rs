@@ -9,6 +9,14 @@ use crate::job::Status;
 use crate::limits::LEDGER_PENDING_BYTES_MAX;
 
 #[test]
+fn what_was_lost_before_it_came_here_is_counted_too() {
+    let ledger = open(&Device::new(1));
+    ledger.count_lost(2);
+    ledger.count_lost(1);
+    assert_eq!(ledger.figures().lost, 3);
+}
+
+#[test]
 fn what_the_journal_may_lose_is_not_written() {
     let device = Device::new(1);
     let ledger = open(&device);
